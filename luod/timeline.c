@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The timeline of an update (docs/interfaces.md, section 5).
+ *
+ * Stamping is best effort: a host without the file, or with a full page, is
+ * updated all the same. Reading is strict: a text that is not a timeline is
+ * refused with EBADMSG, no timeline at all with ENOENT.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef __x86_64__
+#include <x86intrin.h>
+#endif
+
+#include "timeline.h"
+
+/* So that "WHO:WHAT" fits: the longest WHAT is "preserved". */
+#define WHO_MAX		28
+
+static void timeline_write(const char *text)
+{
+	int fd = open(TIMELINE_PATH, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, text, strlen(text)) < 0)
+		say("%s: %s: not stamped (%s)", TIMELINE_PATH, text,
+		    fail_name(errno));
+	close(fd);
+}
+
+void timeline_begin(void)
+{
+	timeline_write("begin");
+}
+
+void timeline_stamp(const char *who, const char *what)
+{
+	char text[STAMP_NAME_MAX + 1];
+
+	snprintf(text, sizeof(text), "%.*s:%s", WHO_MAX, who, what);
+	timeline_write(text);
+}
+
+#ifdef __x86_64__
+static uint64_t tsc_khz(void)
+{
+	FILE *in = fopen(TIMELINE_PATH, "re");
+	char line[64] = "";
+	uint64_t khz = 0;
+
+	if (in && fgets(line, sizeof(line), in) &&
+	    !strncmp(line, "tsc_khz ", 8))
+		khz = strtoull(line + 8, NULL, 10);
+	if (in)
+		fclose(in);
+	return khz;
+}
+
+/* Stamps a moment that another clock saw, such as the time in a QMP event. */
+void timeline_stamp_at(const char *who, const char *what, int64_t realtime_us)
+{
+	uint64_t khz = tsc_khz(), tsc = __rdtsc();
+	char text[STAMP_NAME_MAX + 24];
+	struct timespec now;
+	int64_t ago;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	ago = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - realtime_us;
+	if (!khz || ago < 0 || ago > 60 * 1000000LL) {
+		timeline_stamp(who, what);
+		return;
+	}
+	snprintf(text, sizeof(text), "%.*s:%s %" PRIu64, WHO_MAX, who, what,
+		 tsc - (uint64_t)ago * khz / 1000);
+	timeline_write(text);
+}
+#else
+void timeline_stamp_at(const char *who, const char *what, int64_t realtime_us)
+{
+	(void)realtime_us;
+	timeline_stamp(who, what);
+}
+#endif
+
+/* "TSC NAME\n" */
+static int stamp_parse(const char *line, struct stamp *stamp)
+{
+	size_t len;
+	char *end;
+
+	if (*line < '0' || *line > '9')
+		return -EBADMSG;
+	errno = 0;
+	stamp->tsc = strtoull(line, &end, 10);
+	if (errno || *end != ' ')
+		return -EBADMSG;
+	len = strcspn(end + 1, " \n");
+	if (!len || len > STAMP_NAME_MAX || end[1 + len] != '\n')
+		return -EBADMSG;
+	memcpy(stamp->name, end + 1, len);
+	stamp->name[len] = '\0';
+	return 0;
+}
+
+/* A measured stamp is made later than the moment it stands for. */
+static void timeline_sort(struct timeline *t)
+{
+	for (unsigned int i = 1; i < t->count; i++) {
+		struct stamp s = t->stamp[i];
+		unsigned int j = i;
+
+		for (; j && t->stamp[j - 1].tsc > s.tsc; j--)
+			t->stamp[j] = t->stamp[j - 1];
+		t->stamp[j] = s;
+	}
+}
+
+/* Reads stamps and puts them in the order of time. */
+int timeline_parse(FILE *in, struct timeline *t, struct fail *f)
+{
+	char line[128], extra;
+
+	t->count = 0;
+	if (!fgets(line, sizeof(line), in) ||
+	    sscanf(line, "tsc_khz %" SCNu64 "%c", &t->tsc_khz, &extra) != 2 ||
+	    extra != '\n' || !t->tsc_khz)
+		return fail(f, EBADMSG, "the timeline has no tsc_khz line");
+
+	while (fgets(line, sizeof(line), in)) {
+		if (t->count == STAMPS_MAX)
+			return fail(f, EBADMSG,
+				    "the timeline has more than %d stamps",
+				    STAMPS_MAX);
+		if (stamp_parse(line, &t->stamp[t->count]))
+			return fail(f, EBADMSG, "stamp %u is malformed",
+				    t->count + 1);
+		t->count++;
+	}
+	timeline_sort(t);
+	return 0;
+}
+
+int timeline_load(struct timeline *t, struct fail *f)
+{
+	FILE *in = fopen(TIMELINE_PATH, "re");
+	int err;
+
+	if (!in)
+		return fail(f, errno,
+			    "%s: %s; boot a kernel built with hlu, with liveupdate=on",
+			    TIMELINE_PATH, strerror(errno));
+	err = timeline_parse(in, t, f);
+	fclose(in);
+	return err;
+}

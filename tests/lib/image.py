@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Makes what the machines boot from: initramfs archives in build/testbed/.
+
+An image is made again when its recipe or one of its inputs changed."""
+
+import hashlib
+import re
+import subprocess
+from pathlib import Path
+
+from lib import paths
+from lib.cpio import Archive
+from lib.outcome import Failed
+
+HOST_PROGRAMS = ("agent", "bridge", "holdup", "kexec", "session")
+VM_FIRMWARE = ("bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin")
+
+
+def host(qemu=True, luod=True):
+    """The host's own userspace: busybox, QEMU, luod and tests/host."""
+    archive = Archive()
+    inputs = [paths.BUSYBOX]
+    binaries = {}
+    if qemu:
+        binaries["/usr/bin/qemu-system-x86_64"] = _stripped(paths.built(paths.QEMU))
+    if luod:
+        binaries["/usr/bin/luod"] = paths.built(paths.LUOD)
+        binaries["/usr/bin/luoctl"] = paths.built(paths.LUOCTL)
+    for name in HOST_PROGRAMS:
+        binaries[f"/host/{name}"] = _program(paths.TESTS / "host" / f"{name}.c")
+    libraries = {str(lib): lib for source in binaries.values() for lib in _libraries(source)}
+    scripts = [path for path in sorted((paths.TESTS / "host").iterdir())
+               if path.suffix == ".sh"]
+    firmware = [paths.firmware(name) for name in VM_FIRMWARE] if qemu else []
+    inputs += [*binaries.values(), *libraries.values(), *scripts, *firmware,
+               paths.TESTS / "host" / "inittab"]
+    target = paths.TESTBED / f"host{'' if qemu else '-noqemu'}{'' if luod else '-noluod'}.cpio"
+    if _fresh(target, inputs):
+        return target
+
+    _busybox(archive)
+    for name in ("dev", "proc", "sys", "run", "tmp", "share", "images", "root", "var/lib"):
+        archive.folder(name)
+    archive.device("/dev/console", 5, 1)
+    archive.link("/init", "bin/busybox")
+    archive.link("/var/lib/luod", "/share/luod")
+    archive.file("/etc/inittab", paths.TESTS / "host" / "inittab")
+    archive.file("/etc/passwd", b"root::0:0:root:/root:/bin/sh\n")
+    for name, source in {**binaries, **libraries}.items():
+        archive.file(name, source, 0o755)
+    for source in scripts:
+        archive.file(f"/host/{source.stem}", source, 0o755)
+    for source in firmware:
+        archive.file(f"/usr/share/qemu/{source.name}", source)
+    return _write(archive, target, inputs)
+
+
+def guest():
+    """The VM's: one program."""
+    program = _program(paths.TESTS / "guest" / "workload.c")
+    target = paths.TESTBED / "guest.cpio"
+    if _fresh(target, [program]):
+        return target
+    archive = Archive()
+    archive.folder("dev")
+    archive.folder("proc")
+    archive.device("/dev/console", 5, 1)
+    archive.file("/init", program, 0o755)
+    return _write(archive, target, [program])
+
+
+def selftest(name, init, files):
+    """An initramfs as upstream's selftests want it: their init and `files`
+    (path in the archive: Path)."""
+    target = paths.TESTBED / f"selftest-{name}.cpio"
+    inputs = [init, *files.values()]
+    if _fresh(target, inputs):
+        return target
+    archive = Archive()
+    for folder in ("dev", "proc", "debugfs"):
+        archive.folder(folder)
+    archive.device("/dev/console", 5, 1)
+    archive.file("/init", init, 0o755)
+    for path, source in files.items():
+        archive.file(path, source, 0o755)
+    return _write(archive, target, inputs)
+
+
+def _busybox(archive):
+    archive.file("/bin/busybox", paths.BUSYBOX, 0o755)
+    listed = subprocess.run([paths.BUSYBOX, "--list"], check=True,
+                            capture_output=True, text=True).stdout
+    for applet in listed.split():
+        if applet != "busybox":
+            archive.link(f"/bin/{applet}", "busybox")
+
+
+def _program(source):
+    """A static program from one C file."""
+    target = paths.TESTBED / "bin" / source.stem
+    header = paths.LINUX / "include/uapi/linux/liveupdate.h"
+    needs_header = "linux/liveupdate.h" in source.read_text()
+    inputs = [source] + ([paths.built(header)] if needs_header else [])
+    if _fresh(target, inputs):
+        return target
+    command = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-static", "-s"]
+    if needs_header:
+        # the kernel's header alone: the rest of its uapi is not for libc
+        copy = paths.TESTBED / "include" / "linux" / "liveupdate.h"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(header.read_bytes())
+        command += ["-idirafter", copy.parents[1]]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _call([*command, "-o", target, source])
+    _stamp(target, inputs)
+    return target
+
+
+def _stripped(binary):
+    target = paths.TESTBED / "bin" / binary.name
+    if not _fresh(target, [binary]):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _call(["strip", "-o", target, binary])
+        _stamp(target, [binary])
+    return target
+
+
+def _libraries(binary):
+    """The shared libraries of a binary with their loader, as ldd finds them."""
+    found = subprocess.run(["ldd", binary], capture_output=True, text=True)
+    if "not a dynamic executable" in found.stdout + found.stderr:
+        return []
+    if found.returncode or "not found" in found.stdout:
+        raise Failed(f"ldd {binary}: {found.stdout}{found.stderr}")
+    return [Path(path) for path in re.findall(r"(/\S+) \(0x", found.stdout)]
+
+
+def _call(command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(f"{' '.join(map(str, command))}:\n{done.stderr[-2000:]}")
+
+
+def _write(archive, target, inputs):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    archive.write(target)
+    _stamp(target, inputs)
+    return target
+
+
+def _digest(inputs):
+    state = hashlib.sha256()
+    for path in [*inputs, Path(__file__), Path(__file__).with_name("cpio.py")]:
+        stat = path.stat()
+        state.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return state.hexdigest()
+
+
+def _fresh(target, inputs):
+    stamp = target.with_name(target.name + ".stamp")
+    return target.exists() and stamp.exists() and stamp.read_text() == _digest(inputs)
+
+
+def _stamp(target, inputs):
+    target.with_name(target.name + ".stamp").write_text(_digest(inputs))

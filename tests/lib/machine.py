@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""L0: QEMU (TCG) in the role of the physical host and its hardware."""
+
+import json
+import select
+import socket
+import subprocess
+
+from lib import paths
+from lib.clock import Deadline
+from lib.outcome import Failed, HostDied, Timeout
+
+CPU = "EPYC,+svm,+npt,+x2apic"
+
+
+class Machine:
+    """One QEMU process. Its sockets are inherited pairs: no paths, nothing to
+    clean up, and all of it ends with this process."""
+
+    def __init__(self, kernel, initrd, cmdline, folder, shares=(), memory="3G",
+                 cpus=2, terminal=False, bare=False):
+        self.folder = folder
+        self.console = folder / "console.log"
+        self.agent, agent_end = socket.socketpair()
+        self._qmp, qmp_end = socket.socketpair()
+        self._qmp_text = b""
+        command = [
+            # dies with the harness, however that ends
+            "setpriv", "--pdeathsig", "KILL", str(paths.built(paths.QEMU)),
+            *(arg for path in paths.FIRMWARE for arg in ("-L", str(path))),
+            "-nodefaults", "-display", "none", "-vga", "none", "-no-user-config",
+            "-machine", "q35,kernel-irqchip=split,accel=tcg", "-cpu", CPU,
+            "-smp", str(cpus), "-m", memory, "-rtc", "base=utc",
+            "-chardev", f"socket,id=qmp,fd={qmp_end.fileno()}",
+            "-mon", "chardev=qmp,mode=control",
+            "-kernel", str(kernel), "-initrd", str(initrd), "-append", cmdline,
+        ]
+        command += ["-no-reboot"] if bare else self._devices(agent_end, shares)
+        if terminal:
+            command += ["-chardev", f"stdio,id=tty,mux=on,signal=off,logfile={self.console}",
+                        "-serial", "chardev:tty"]
+        else:
+            command += ["-serial", f"file:{self.console}"]
+        (folder / "qemu.cmd").write_text("\n".join(command) + "\n")
+        with open(folder / "qemu.log", "wb") as log:
+            self.process = subprocess.Popen(
+                command, stdin=None if terminal else subprocess.DEVNULL,
+                stdout=None if terminal else log, stderr=log,
+                pass_fds=[agent_end.fileno(), qmp_end.fileno()],
+                start_new_session=not terminal)
+        agent_end.close()
+        qmp_end.close()
+        self._read_qmp(Deadline(10))
+        self.qmp("qmp_capabilities")
+
+    @staticmethod
+    def _devices(agent_end, shares):
+        command = [
+            "-device", "intel-iommu,intremap=on,caching-mode=on",
+            # what guests are bridged to; slirp lives in this process, so the
+            # guests' connections outlive the host's kernel
+            "-netdev", "user,id=lan", "-device", "virtio-net-pci,netdev=lan,romfile=",
+            "-device", "pcie-root-port,id=rp1,slot=1",
+            "-netdev", "user,id=nic,restrict=on",
+            "-device", "igb,bus=rp1,netdev=nic,romfile=",
+            "-device", "virtio-serial-pci",
+            "-chardev", f"socket,id=agent,fd={agent_end.fileno()}",
+            "-device", "virtserialport,chardev=agent,name=agent",
+        ]
+        for tag, path, readonly in shares:
+            command += [
+                "-fsdev", f"local,id={tag},path={path},security_model=none,"
+                          f"readonly={'on' if readonly else 'off'}",
+                "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}",
+            ]
+        return command
+
+    def qmp(self, command, **arguments):
+        """One command on L0's QMP and its answer."""
+        request = {"execute": command}
+        if arguments:
+            request["arguments"] = arguments
+        self._qmp.sendall(json.dumps(request).encode() + b"\n")
+        deadline = Deadline(10)
+        while True:
+            answer = self._read_qmp(deadline)
+            if "error" in answer:
+                raise Failed(f"L0 QMP {command}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]
+
+    def _read_qmp(self, deadline):
+        while b"\n" not in self._qmp_text:
+            if not select.select([self._qmp], [], [], deadline.left)[0]:
+                raise Timeout("L0 QMP does not answer")
+            data = self._qmp.recv(65536)
+            if not data:
+                self.process.wait(5)
+                raise HostDied(f"QEMU (L0) ended at once:\n{self.log()}")
+            self._qmp_text += data
+        text, self._qmp_text = self._qmp_text.split(b"\n", 1)
+        return json.loads(text)
+
+    def reset(self):
+        """The power button: no warning for anybody inside."""
+        self.qmp("system_reset")
+
+    @property
+    def alive(self):
+        return self.process.poll() is None
+
+    def log(self):
+        return (self.folder / "qemu.log").read_text(errors="replace")[-2000:]
+
+    def close(self):
+        if self.alive:
+            self.process.kill()
+        self.process.wait()
+        self.agent.close()
+        self._qmp.close()

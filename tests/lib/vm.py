@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A guest (L2) as a scenario sees it: how it is started, and whether it is
+the same guest, unharmed."""
+
+import time
+
+from lib.outcome import check, equal
+
+FIRST_ADDRESS = 16      # 10.0.2.16 and up
+
+
+class VM:
+    def __init__(self, host, name, memory=256, vcpus=2, fill=33, changes=None):
+        self.host = host
+        self.name = name
+        self.memory = memory
+        self.vcpus = vcpus
+        self.fill = fill
+        self.changes = changes or {}    # of the command line: text, other text
+        self.number = len(host.vms)
+        self.ip = f"10.0.2.{FIRST_ADDRESS + self.number}"
+        self.line = host.peer.new_line(name)
+        self.started = time.monotonic()
+        # the guest's console, for panics: written by QEMU in the host
+        self.console_path = host.share / "logs" / f"{name}.console.log"
+
+    @property
+    def arguments(self):
+        """QEMU's command line; outgoing and incoming start with the same."""
+        append = (f"console=ttyS0 loglevel=4 panic=-1 kunit.enable=0 "
+                  f"initcall_blacklist=kho_test_init "
+                  f"hlu.name={self.name} hlu.ip={self.ip} "
+                  f"hlu.peer={self.host.peer.address} hlu.fill={self.fill}")
+        return [
+            "-name", self.name, "-L", "/usr/share/qemu",
+            "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
+            "-no-reboot",
+            "-machine", "q35,accel=kvm,kernel-irqchip=split,memory-backend=ram",
+            "-cpu", "host", "-smp", str(self.vcpus), "-m", f"{self.memory}M",
+            "-object", f"memory-backend-memfd,id=ram,size={self.memory}M,share=on",
+            "-netdev", f"tap,id=lan,ifname={self.name},script=/host/tap-up,downscript=no",
+            "-device", f"virtio-net-pci,netdev=lan,mac=52:54:00:00:01:{self.number:02x},romfile=",
+            # append: the incoming QEMU goes on in the same log
+            "-chardev", f"file,id=tty,path=/share/logs/{self.name}.console.log,append=on",
+            "-serial", "chardev:tty",
+            "-qmp", f"unix:/run/vm/{self.name}.qmp,server=on,wait=off",
+            "-kernel", "/images/kernel-a", "-initrd", "/images/guest.cpio",
+            "-append", append,
+        ]
+
+    def write_arguments(self):
+        text = "\n".join(self.arguments) + "\n"
+        for old, new in self.changes.items():
+            check(old in text, f"{old} in the arguments of {self.name}")
+            text = text.replace(old, new)
+        (self.host.share / "vms" / f"{self.name}.args").write_text(text)
+
+    def wait_up(self, seconds=60):
+        """Until it has booted and filled its memory once."""
+        self.host.wait(lambda: self.line.last and self.line.last.values["filled"], seconds,
+                       f"guest {self.name} up, its memory filled")
+        return self
+
+    def wait_alive(self, seconds=30, since=None):
+        """Until it answers a request sent from now on."""
+        since = time.monotonic() if since is None else since
+        self.host.wait(lambda: self.line.after(since), seconds, f"an answer of {self.name}")
+
+    def wait_verified(self, seconds=60):
+        """Until its whole memory was verified once, from now on."""
+        self.wait_alive(seconds)
+        goal = self.line.last.values["passes"] + 2
+        self.host.wait(lambda: self.line.last.values["passes"] >= goal, seconds,
+                       f"{self.name} to verify all its pattern")
+
+    def report(self, before=None):
+        """What the scenario's metrics say of this guest. `before` is the answer
+        before the update; without it, the first one."""
+        first = before or self.line.answers[0]
+        recent = sorted(self.line.answers[-20:], key=lambda a: a.round_trip)
+        best = recent[0]
+        return {
+            "guest_uptime_monotonic": self._continuous("mono_us")
+            and self._continuous("boot_us"),
+            "pattern_ok": best.values["bad"] == 0 and best.values["filled"] > 0
+            and self.line.last.values["passes"] > first.values["passes"] + 1,
+            "pattern_bytes": best.values["filled"],
+            "tcp_ok": len(self.line.hellos) == 1 and not self.line.lost
+            and not self.line.out_of_order,
+            "counter_ok": best.values["went_back"] == 0 and self._continuous("counter"),
+            "counter_gap_ms": self.line.last.values["max_gap_ms"],
+            "clock_error_ms": round(best.clock_error_us / 1e3, 3),
+            "clock_error_bound_ms": round(best.round_trip * 500, 3),
+            "silence_ms": round(self.silence * 1e3),
+            "guest_problems": [text for _, text in self.line.problems],
+        }
+
+    @property
+    def silence(self):
+        """The longest wait for an answer, as the peer felt it (seconds)."""
+        return max(answer.round_trip for answer in self.line.answers)
+
+    def _continuous(self, key):
+        values = [answer.values[key] for answer in self.line.answers]
+        return all(a < b for a, b in zip(values, values[1:]))
+
+    def check_unharmed(self):
+        """The same boot, the same connection, all memory right, time onwards."""
+        before = self.line.last
+        self.wait_verified()
+        report = self.report(before)
+        for key in ("guest_uptime_monotonic", "pattern_ok", "tcp_ok", "counter_ok"):
+            check(report[key], f"{key} of {self.name}: {report}")
+        equal(report["guest_problems"], [], f"kernel messages of {self.name}")
+        return report

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""An update that ends before the jump, by the administrator, by a client or by
+its deadline, leaves a running guest, the state normal and nothing pinned; the
+next update succeeds.
+
+Pinned: memory and KHO counters are compared with those before the first
+attempt (tolerance: lib/resources.py)."""
+
+from lib import resources
+from lib.holdup import Holdup
+from lib.outcome import check, equal
+
+
+def run(test):
+    host = test.host().boot("a")
+    vm = host.start_vm("vm1")
+    # the first attempt pays for caches of its own
+    attempt(host, vm, "FREEZE", abort)
+    before = test.metrics["before"] = resources.look(host)
+
+    for event in ("START_PRESERVATION", "FREEZE"):
+        for way in (abort, refuse, vanish, expire):
+            with test.part(f"{way.__name__} at {event}"):
+                attempt(host, vm, event, way)
+                after = resources.look(host)
+                test.metrics[f"after {way.__name__} {event}"] = after["memory_kib"]
+                resources.check_as_before(before, after)
+    with test.part("the next update succeeds"):
+        equal(host.kexecs, 0, "jumps so far")
+        host.update("b")
+        vm.check_unharmed()
+
+
+def attempt(host, vm, event, way):
+    holdup = Holdup(host)
+    try:
+        if event == "FREEZE":
+            holdup.go("START_PRESERVATION")
+        host.load("b")
+        update = host.start_update(timeout=5 if way is expire else 60)
+        holdup.wait(event)
+        way(host, holdup, event)
+        host.finish(update, 60, None)
+        check(update.status != 0, f"luoctl update to fail: {update.output}")
+        host.wait_state("normal")
+        host.wait(lambda: host.status()["phase"] == "idle", 20, "luod idle again", 0.1)
+        vm.wait_alive(20)
+    finally:
+        holdup.leave()
+
+
+def abort(host, _holdup, _event):
+    host.run("luoctl abort")
+
+
+def refuse(_host, holdup, event):
+    holdup.fail(event)
+
+
+def vanish(host, holdup, _event):
+    host.run(f"kill -9 $(cat /run/{holdup.name}.pid)")
+
+
+def expire(_host, _holdup, _event):
+    """Nothing to do: its deadline of 5 s comes."""

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Without prepare, sessions of plain memory go over a kexec as in Linux 7.3;
+a session that holds a device keeps the host from jumping (EBUSY)."""
+
+from lib.outcome import check, equal
+
+HOLD = "session hold {name} {items} </dev/null >/share/logs/{name}.log 2>&1 & echo $!"
+
+
+def run(test):
+    host = test.host().boot("a", luod=False)
+    host.run("kexec load /images/kernel-b /images/host.cpio", 60)
+
+    with test.part("a session with a device: EBUSY, and a message that says so"):
+        mark = host.console.mark
+        pid = hold(host, "with-device", "memfd:1:text dev:2:/dev/liveupdate_test")
+        said = host.fails("kexec exec")
+        test.metrics["refusal"] = said.strip()
+        check("EBUSY" in said, f"EBUSY: {said}")
+        kernel = [line for line in host.console.since(mark).splitlines() if "luo" in line.lower()
+                  or "liveupdate" in line]
+        test.metrics["kernel_message"] = kernel
+        check(any("with-device" in line for line in kernel),
+              f"a kernel message that names the session: {kernel}")
+        equal(host.state, "normal", "state")
+        host.run(f"kill {pid}")
+
+    with test.part("a session with a memfd: goes over, as in plain 7.3"):
+        hold(host, "plain", "memfd:7:hello-over-there")
+        host.jump(host.start("kexec exec", 60), "b")
+        equal(host.state, "updated", "state after the jump")
+        said = host.run("session restore plain memfd:7:hello-over-there")
+        check("restored" in said, said)
+        host.run("echo 1 >/sys/kernel/liveupdate/finish")
+        equal(host.state, "normal", "state after finish")
+
+
+def hold(host, name, items):
+    pid = host.run(HOLD.format(name=name, items=items)).strip()
+    log = host.share / "logs" / f"{name}.log"
+    host.wait(lambda: log.exists() and log.read_text(), 20, f"session {name}")
+    equal(log.read_text().strip(), "held", f"session {name}")
+    return pid
