@@ -63,20 +63,25 @@ static size_t note_align(size_t len)
 static int note_keep(const Elf64_Nhdr *hdr, const char *desc,
 		     struct notes *notes, struct fail *f)
 {
+	size_t len = strnlen(desc, hdr->n_descsz);
 	struct note *note;
 
 	if (!(hdr->n_type & (NOTE_WRITES | NOTE_READS)))
 		return 0;
-	if (!hdr->n_descsz || hdr->n_descsz > NOTE_TEXT_MAX ||
-	    strnlen(desc, hdr->n_descsz) == hdr->n_descsz)
+	/* The string may be followed by padding that counts. */
+	if (!len || len == hdr->n_descsz || len >= NOTE_TEXT_MAX)
 		return fail(f, EBADMSG, "a liveupdate note is not a string");
+	for (size_t i = 0; i < len; i++)
+		if (desc[i] <= ' ' || desc[i] > '~')
+			return fail(f, EBADMSG,
+				    "a liveupdate note is not printable");
 	if (notes->count == NOTES_MAX)
 		return fail(f, EBADMSG, "more than %d liveupdate notes",
 			    NOTES_MAX);
 
 	note = &notes->note[notes->count++];
 	note->type = hdr->n_type;
-	memcpy(note->text, desc, hdr->n_descsz);
+	memcpy(note->text, desc, len + 1);
 	return 0;
 }
 
@@ -134,15 +139,14 @@ static la_ssize_t payload_read(struct archive *a, void *ctx, const void **out)
 static int payload_unpack(struct archive *a, struct payload *p, void *out,
 			  uint64_t len)
 {
-	char nowhere[16384];
-
 	while (len) {
+		char nowhere[16384];
 		size_t want = len;
 		la_ssize_t got;
 
 		if (!out && want > sizeof(nowhere))
 			want = sizeof(nowhere);
-		got = archive_read_data(a, out ? out : nowhere, want);
+		got = archive_read_data(a, out ? out : (void *)nowhere, want);
 		if (got <= 0)
 			return fail(p->f, EBADMSG,
 				    "%s: the kernel in it is damaged or cut off (%s); copy it again",
@@ -193,7 +197,7 @@ static int segment_notes(struct archive *a, struct payload *p,
 static int vmlinux_notes(struct archive *a, struct payload *p,
 			 struct notes *notes)
 {
-	Elf64_Phdr ph[PHDR_MAX];
+	Elf64_Phdr ph[PHDR_MAX] = { 0 };
 	Elf64_Ehdr eh;
 
 	if (payload_unpack(a, p, &eh, sizeof(eh)))

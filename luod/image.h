@@ -7,6 +7,7 @@
 
 #include "fail.h"
 
+/* A note's type is a mask of these. */
 #define NOTE_WRITES	1
 #define NOTE_READS	2
 #define NOTES_MAX	128

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "journal.h"
 #include "luod.h"
 #include "session.h"
 #include "timeline.h"
@@ -31,9 +32,12 @@
 
 static void lost_add(struct luod *d, const char *id, const char *reason)
 {
-	struct json_object *entry = msg_new("id", id);
+	struct json_object *entry;
 
+	if (!id_valid(id))
+		return;
 	say("%s is lost: %s", id, reason);
+	entry = msg_new("id", id);
 	msg_add(entry, "reason", reason);
 	json_object_array_add(d->lost, entry);
 }
@@ -52,6 +56,19 @@ void incoming_start(struct luod *d)
 	d->timeout = d->claim_timeout;
 	d->collected = false;
 	phase_enter(d, PHASE_CLAIMING);
+}
+
+/* No update came in; perhaps one was under way when the host went down. */
+void incoming_none(struct luod *d)
+{
+	struct json_object *ids = journal_lost();
+	size_t n = ids ? json_object_array_length(ids) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		lost_add(d, json_object_get_string(
+			 json_object_array_get_idx(ids, i)),
+			 "the host went down during the update");
+	json_object_put(ids);
 }
 
 static void vm_incoming(struct luod *d, const char *id, int session,
@@ -109,7 +126,7 @@ static void retrieve_one(struct luod *d, int dev, const char *id)
 {
 	int fd;
 
-	if (!id_valid(id) || vm_find(d, id))
+	if (!id_valid(id) || (vm_find(d, id) && vm_find(d, id)->session >= 0))
 		return;
 	fd = luo_retrieve(dev, id);
 	if (fd >= 0)
@@ -256,6 +273,7 @@ static void claiming_tick(struct luod *d)
 		d->own = -1;
 		keeper_drop(d->keeper, OWN_SESSION);
 	}
+	journal_drop();
 	step("before-finish");
 	phase_enter(d, PHASE_FINISHING);
 	job_run_call(d, host_finish);

@@ -18,6 +18,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -44,6 +45,7 @@ struct keeper {
 	pid_t worker;
 	int sock;
 	int signals;
+	bool stop;	/* the next worker, too, is to end */
 };
 
 static int message_send(int sock, int op, const char *name, int fd)
@@ -55,12 +57,13 @@ static int message_send(int sock, int op, const char *name, int fd)
 	struct message m = { .op = op };
 	struct iovec iov = { .iov_base = &m, .iov_len = sizeof(m) };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *cm;
 
 	if (sock < 0)
 		return -EPIPE;
 	strncpy(m.name, name, sizeof(m.name) - 1);
 	if (fd >= 0) {
+		struct cmsghdr *cm;
+
 		mh.msg_control = control.buf;
 		mh.msg_controllen = sizeof(control.buf);
 		cm = CMSG_FIRSTHDR(&mh);
@@ -157,7 +160,7 @@ static void kept_add(struct keeper *k, const char *name, int fd)
 		return;
 	}
 	k->kept[k->count].fd = fd;
-	strcpy(k->kept[k->count].name, name);
+	snprintf(k->kept[k->count].name, KEPT_NAME_MAX, "%s", name);
 	k->count++;
 }
 
@@ -204,6 +207,8 @@ static int keeper_spawn(struct keeper *k, int (*worker)(int, void *), void *ctx)
 				   k->kept[i].fd);
 	if (!err)
 		message_send(k->sock, KEEPER_END, "", -1);
+	if (k->stop)
+		kill(k->worker, SIGTERM);
 	/* A fault is injected once. */
 	unsetenv("LUOD_KILL_AT");
 	return 0;
@@ -227,8 +232,10 @@ static int keeper_serve(struct keeper *k)
 			pfd[0].fd = -1;
 		if ((pfd[1].revents & POLLIN) &&
 		    read(k->signals, &si, sizeof(si)) == (ssize_t)sizeof(si) &&
-		    si.ssi_signo != SIGCHLD)
-			kill(k->worker, (int)si.ssi_signo);
+		    si.ssi_signo != SIGCHLD) {
+			k->stop = true;
+			kill(k->worker, SIGTERM);
+		}
 	}
 	keeper_drain(k);
 	close(k->sock);
@@ -257,7 +264,6 @@ static int signals_block(void)
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }

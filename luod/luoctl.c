@@ -271,8 +271,9 @@ static int cmd_wait(int argc, char **argv)
 static void print_notes(const struct notes *notes)
 {
 	for (unsigned int i = 0; i < notes->count; i++)
-		printf("%-7s %s\n",
-		       notes->note[i].type == NOTE_WRITES ? "writes" : "reads",
+		printf("%-6s %-6s %s\n",
+		       notes->note[i].type & NOTE_WRITES ? "writes" : "",
+		       notes->note[i].type & NOTE_READS ? "reads" : "",
 		       notes->note[i].text);
 }
 

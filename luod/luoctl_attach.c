@@ -127,15 +127,14 @@ static void query_status(struct attach *a, const char *command, char *status,
 	struct json_object *ret = NULL;
 	const char *text, *desc;
 
-	status[0] = '\0';
+	*status = '\0';
 	if (qmp_call(&a->qmp, command, NULL, -1, &ret, f))
 		return;
 	text = msg_str(ret, "status");
 	desc = msg_str(ret, "error-desc");
 	fail(f, EREMOTEIO, "QEMU: migration %s: %s", text ? text : "none",
 	     desc ? desc : "no reason given");
-	if (text && strlen(text) < size)
-		strcpy(status, text);
+	snprintf(status, size, "%s", text ? text : "");
 	json_object_put(ret);
 }
 

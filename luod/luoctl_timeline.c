@@ -65,7 +65,7 @@ static const struct stamp *blackout_end(const struct timeline *t,
 
 void timeline_table(const struct timeline *t, FILE *out)
 {
-	const struct stamp *s, *end;
+	const struct stamp *s;
 	const char *what;
 
 	fprintf(out, "%12s %12s  %-28s %s\n", "ms", "step", "who", "what");
@@ -78,7 +78,8 @@ void timeline_table(const struct timeline *t, FILE *out)
 			s->name, what);
 	}
 	for (s = t->stamp; s < t->stamp + t->count; s++) {
-		end = blackout_end(t, s);
+		const struct stamp *end = blackout_end(t, s);
+
 		if (end)
 			fprintf(out, "blackout of %.*s: %.3f ms\n",
 				(int)stamp_split(s, &what), s->name,

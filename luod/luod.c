@@ -37,6 +37,7 @@
 
 #define CONNS_MAX	512
 #define TICK_MS		100
+#define OTHER_MS	5000
 
 enum { POLL_LISTEN, POLL_SIGNALS, POLL_KEEPER, POLL_JOB, POLL_CONNS };
 
@@ -64,8 +65,10 @@ void step(const char *name)
 {
 	const char *at = getenv("LUOD_KILL_AT");
 
-	if (at && !strcmp(at, name))
+	if (at && !strcmp(at, name)) {
+		say("killed at %s", name);
 		raise(SIGKILL);
+	}
 }
 
 const char *phase_name(enum phase phase)
@@ -259,6 +262,8 @@ static void begin(struct luod *d)
 	} else if (state == HOST_PREPARED || d->nkept) {
 		fail(&f, EINTR, "luod died in the middle of the update");
 		update_cancel(d, &f);
+	} else {
+		incoming_none(d);
 	}
 }
 
@@ -281,21 +286,32 @@ static int worker(int keeper, void *ctx)
 	return 0;
 }
 
-/* A path that answers belongs to a running luod. */
+/* A path that answers belongs to another luod; one without keeper ends soon. */
+static bool other_luod(const char *path)
+{
+	int64_t end = now_ms() + OTHER_MS;
+	struct chan probe;
+
+	while (!chan_connect(&probe, path)) {
+		chan_close(&probe);
+		if (now_ms() >= end)
+			return true;
+		usleep(100 * 1000);
+	}
+	return false;
+}
+
 static int listen_on(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct chan probe;
 	mode_t mask;
 	int err, fd;
 
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(addr.sun_path, path, strlen(path));
-	if (!chan_connect(&probe, path)) {
-		chan_close(&probe);
+	if (other_luod(path))
 		return -EADDRINUSE;
-	}
 	if (!strcmp(path, LUOD_SOCKET_PATH))
 		mkdir("/run/luod", 0755);
 	unlink(path);

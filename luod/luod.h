@@ -123,6 +123,7 @@ void update_tick(struct luod *d);
 
 /* incoming.c */
 void incoming_start(struct luod *d);
+void incoming_none(struct luod *d);
 struct vm *incoming_lookup(struct luod *d, const char *id);
 void incoming_claimed(struct luod *d, struct vm *vm);
 void incoming_runs(struct luod *d, struct vm *vm);

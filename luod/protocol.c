@@ -44,7 +44,7 @@ void chan_close(struct chan *c)
 int chan_connect(struct chan *c, const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int err, fd;
+	int fd;
 
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
@@ -53,7 +53,8 @@ int chan_connect(struct chan *c, const char *path)
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
-		err = -errno;
+		int err = -errno;
+
 		close(fd);
 		return err;
 	}
@@ -194,9 +195,10 @@ static ssize_t send_some(int sock, const char *buf, size_t len, int fd)
 	} control = { 0 };
 	struct iovec iov = { .iov_base = (char *)buf, .iov_len = len };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *cm;
 
 	if (fd >= 0) {
+		struct cmsghdr *cm;
+
 		mh.msg_control = control.buf;
 		mh.msg_controllen = sizeof(control.buf);
 		cm = CMSG_FIRSTHDR(&mh);

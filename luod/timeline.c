@@ -47,16 +47,26 @@ void timeline_stamp(const char *who, const char *what)
 	timeline_write(text);
 }
 
+/* "tsc_khz N\n" */
+static int khz_parse(const char *line, uint64_t *khz)
+{
+	char *end;
+
+	if (strncmp(line, "tsc_khz ", 8) != 0)
+		return -EBADMSG;
+	*khz = strtoull(line + 8, &end, 10);
+	return *khz && *end == '\n' ? 0 : -EBADMSG;
+}
+
 #ifdef __x86_64__
 static uint64_t tsc_khz(void)
 {
 	FILE *in = fopen(TIMELINE_PATH, "re");
-	char line[64] = "";
+	char line[64];
 	uint64_t khz = 0;
 
-	if (in && fgets(line, sizeof(line), in) &&
-	    !strncmp(line, "tsc_khz ", 8))
-		khz = strtoull(line + 8, NULL, 10);
+	if (in && fgets(line, sizeof(line), in) && khz_parse(line, &khz))
+		khz = 0;
 	if (in)
 		fclose(in);
 	return khz;
@@ -124,12 +134,10 @@ static void timeline_sort(struct timeline *t)
 /* Reads stamps and puts them in the order of time. */
 int timeline_parse(FILE *in, struct timeline *t, struct fail *f)
 {
-	char line[128], extra;
+	char line[128];
 
 	t->count = 0;
-	if (!fgets(line, sizeof(line), in) ||
-	    sscanf(line, "tsc_khz %" SCNu64 "%c", &t->tsc_khz, &extra) != 2 ||
-	    extra != '\n' || !t->tsc_khz)
+	if (!fgets(line, sizeof(line), in) || khz_parse(line, &t->tsc_khz))
 		return fail(f, EBADMSG, "the timeline has no tsc_khz line");
 
 	while (fgets(line, sizeof(line), in)) {

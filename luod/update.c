@@ -14,7 +14,7 @@
  *   0  wait for the end of the job that runs
  *   1  prepare=0 (nothing to do is fine)
  *   2  CANCEL to every VM that was asked for something, sessions closed
- *   3  wait for their READY
+ *   3  wait for their READY, 10 s at most
  *
  * Each of these steps has the deadline too, and is given up (and logged) when
  * it passes: letting the guests run comes first. Then `idle` again, and whoever
@@ -33,9 +33,12 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "journal.h"
 #include "luod.h"
 #include "session.h"
 #include "timeline.h"
+
+#define CANCEL_ANSWER_MS	10000
 
 static int update_allowed(const struct luod *d, struct fail *f)
 {
@@ -125,16 +128,22 @@ int update_start(struct luod *d, int timeout, struct fail *f)
 	return 0;
 }
 
-static struct json_object *list_new(const struct luod *d)
+static struct json_object *names_new(const struct luod *d)
 {
-	struct json_object *list = json_object_new_object();
 	struct json_object *names = json_object_new_array();
-	struct utsname uts;
 
 	for (const struct vm *vm = d->vms; vm; vm = vm->next)
 		json_object_array_add(names, json_object_new_string(vm->id));
+	return names;
+}
+
+static struct json_object *list_new(const struct luod *d)
+{
+	struct json_object *list = json_object_new_object();
+	struct utsname uts;
+
 	json_object_object_add(list, "version", json_object_new_int(1));
-	json_object_object_add(list, "sessions", names);
+	json_object_object_add(list, "sessions", names_new(d));
 	uname(&uts);
 	msg_add(list, "release", uts.release);
 	return list;
@@ -183,6 +192,7 @@ static void update_freeze(struct luod *d)
 		return;
 	}
 	step("prepared");
+	journal_write(names_new(d));
 	phase_enter(d, PHASE_FREEZING);
 	timeline_stamp("luod", "freeze");
 	for (struct vm *vm = d->vms; vm; vm = vm->next)
@@ -304,6 +314,7 @@ static void undo_end(struct luod *d)
 		vm->state = VM_QUIET;
 		vm->event = NULL;
 	}
+	journal_drop();
 	phase_enter(d, PHASE_IDLE);
 	say("update undone, state %s", host_state_name());
 	for (struct conn *c = d->conns; c; c = c->next) {
@@ -343,7 +354,7 @@ void update_undo(struct luod *d)
 			    strerror(-d->job_err));
 		undo_vms(d);
 		d->undo = 2;
-		phase_enter(d, PHASE_CANCELLING);
+		d->deadline = now_ms() + CANCEL_ANSWER_MS;
 	}
 	if (!vms_answered(d, late, sizeof(late))) {
 		if (!timed_out(d))

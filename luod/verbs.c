@@ -240,7 +240,7 @@ static int verb_status(struct luod *d, struct conn *c, struct json_object *msg,
 		       struct fail *f)
 {
 	struct json_object *clients = json_object_new_array();
-	struct json_object *sessions = json_object_new_object();
+	struct json_object *sessions = json_object_new_array(), *session;
 	struct json_object *answer = msg_new("status", "ok"), *error = NULL;
 
 	(void)msg;
@@ -249,8 +249,11 @@ static int verb_status(struct luod *d, struct conn *c, struct json_object *msg,
 		if (vm->conn)
 			json_object_array_add(clients,
 					      json_object_new_string(vm->id));
-		if (vm->session >= 0)
-			msg_add(sessions, vm->id, session_state(vm));
+		if (vm->session < 0)
+			continue;
+		session = msg_new("id", vm->id);
+		msg_add(session, "state", session_state(vm));
+		json_object_array_add(sessions, session);
 	}
 	if (d->last_error.err) {
 		error = msg_new("errno", fail_name(d->last_error.err));

@@ -7,6 +7,8 @@
 TOP=$(cd "$(dirname "$0")/.." && pwd)
 BUILD=${HLU_BUILD:-$TOP/build}
 CACHE=${HLU_CACHE:-$HOME/.cache/hlu}
+# Debian's own tools, with the modules that scripts/setup installs for them
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 # The trees and their .git live under build/: never let a surrounding git
 # environment (a hook, a rebase) lead git into this repository instead.
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE

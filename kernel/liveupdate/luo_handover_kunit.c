@@ -4,6 +4,7 @@
  * kind of damage is refused with its own errno.
  */
 #include <kunit/test.h>
+#include <linux/io.h>
 #include <linux/slab.h>
 
 #include "luo_host.h"

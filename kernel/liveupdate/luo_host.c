@@ -65,8 +65,9 @@ struct luo_host luo_host = {
 	.subsystems = LIST_HEAD_INIT(luo_host.subsystems),
 };
 
-/* The outgoing kernel's page, or why there is none. */
-static const struct luo_host_ser *luo_host_in = ERR_PTR(-ENOENT);
+/* The outgoing kernel's page; without one, why. */
+static const struct luo_host_ser *luo_host_in;
+static int luo_host_in_err = -ENOENT;
 
 /**
  * luo_host_init - Make a host state that stands in normal.
@@ -361,8 +362,8 @@ const void *liveupdate_payload_get(const char *name, const char *compatible,
 	const struct luo_payload_ser *payload;
 	int err;
 
-	if (IS_ERR(luo_host_in))
-		return luo_host_in;
+	if (!luo_host_in)
+		return ERR_PTR(luo_host_in_err);
 
 	payload = luo_handover_find(luo_host_in, name, compatible);
 	if (IS_ERR(payload))
@@ -421,7 +422,7 @@ static void luo_host_free_payloads(struct liveupdate_subsystem *sub)
 {
 	u32 i;
 
-	if (IS_ERR(luo_host_in))
+	if (!luo_host_in)
 		return;
 
 	for (i = 0; i < luo_host_in->count; i++) {
@@ -430,7 +431,8 @@ static void luo_host_free_payloads(struct liveupdate_subsystem *sub)
 			kho_restore_free(phys_to_virt(luo_host_in->payloads[i].pa));
 	}
 	kho_restore_free((void *)luo_host_in);
-	luo_host_in = ERR_PTR(-ENOENT);
+	luo_host_in = NULL;
+	luo_host_in_err = -ENOENT;
 }
 
 /* First in the order, so last to finish: nobody needs a payload after it. */
@@ -481,7 +483,7 @@ static int __init luo_host_incoming(void)
 	if (err) {
 		pr_err("handover of the outgoing kernel cannot be believed (%pe): devices and VMs it kept are lost, start them anew\n",
 		       ERR_PTR(err));
-		luo_host_in = ERR_PTR(err);
+		luo_host_in_err = err;
 		luo_host.state = LIVEUPDATE_STATE_UPDATED;
 		return 0;
 	}

@@ -104,6 +104,7 @@ static void pattern(void)
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (mem == MAP_FAILED)
 		die("mmap");
+	madvise(mem, chunks * CHUNK, MADV_HUGEPAGE);	/* fewer nested faults */
 	for (uint64_t i = 0; i < chunks * per_chunk; i++)
 		mem[i] = word(&mem[i], 0);
 	shared->filled = chunks * CHUNK;
@@ -216,7 +217,7 @@ static void say_problems(int fd, int kmsg)
 {
 	static const char * const signs[] = {
 		"WARNING:", "BUG:", "Oops", "Call Trace", "soft lockup", "hung_task",
-		"blocked for more", "stall", "unstable", "I/O error", "NETDEV WATCHDOG",
+		"blocked for more", "detected stall", "self-detected", "unstable", "I/O error", "NETDEV WATCHDOG",
 	};
 	char record[2048];
 	ssize_t n;

@@ -31,6 +31,7 @@ static void note(const char *text)
 	fflush(notes);
 }
 
+/* `more` is the rest of the object, such as the event that is answered. */
 static void say(const char *verb, const char *more)
 {
 	char text[256];
@@ -54,6 +55,8 @@ static bool there(const char *event, const char *what)
 /* Waits for the test's word; a message that comes first goes before it. */
 static void decide(const char *event)
 {
+	char more[128];
+
 	while (!there(event, "go") && !there(event, "fail")) {
 		char peek;
 
@@ -61,10 +64,9 @@ static void decide(const char *event)
 			return;
 		usleep(10000);
 	}
-	if (there(event, "go"))
-		say("READY", "");
-	else
-		say("FAILED", ",\"reason\":\"holdup was told to fail\"");
+	snprintf(more, sizeof(more), ",\"event\":\"%s\"%s", event,
+		 there(event, "go") ? "" : ",\"reason\":\"holdup was told to fail\"");
+	say(there(event, "go") ? "READY" : "FAILED", more);
 }
 
 int main(int argc, char *argv[])
@@ -99,6 +101,7 @@ int main(int argc, char *argv[])
 			decide("FREEZE");
 		} else if (strstr(line, "CANCEL")) {
 			note("CANCEL");
+			say("READY", ",\"event\":\"CANCEL\"");
 		} else if (strstr(line, "error")) {
 			note(line);
 		} else {

@@ -152,6 +152,11 @@ class Host:
     def status(self):
         return json.loads(self.run("luoctl status --json"))
 
+    def luod_idle(self):
+        """False, too, while there is no luod or its kernel is on its way out."""
+        command = self.finish(self.start("luoctl status --json", 10), 15, None)
+        return command.status == 0 and json.loads(command.output)["phase"] == "idle"
+
     def timeline(self):
         return Timeline(self.run("cat /sys/kernel/liveupdate/timeline"))
 
@@ -171,7 +176,7 @@ class Host:
         self.jump(self.start_update(timeout), to)
         self.wait_state("normal", 60)
         for vm in self.vms:
-            vm.wait_alive(60)
+            vm.wait_alive()
         self.say(f"updated to {self.release} in {time.monotonic() - before:.1f} s (emulated)")
 
     def jump(self, command, to, seconds=120):

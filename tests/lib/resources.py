@@ -24,13 +24,8 @@ def look(host):
         "kho_files": handover.split(),
         "state": state.strip(),
         "phase": status["phase"],
-        "sessions": sorted(_names(status["sessions"])),
+        "sessions": sorted(status["sessions"]),
     }
-
-
-def _names(sessions):
-    return [one if isinstance(one, str) else one.get("id", one.get("name", str(one)))
-            for one in sessions]
 
 
 def check_as_before(before, after):

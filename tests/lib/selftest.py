@@ -7,7 +7,7 @@ import time
 
 from lib import image, ktap, paths
 from lib.clock import Deadline
-from lib.console import DOUBLE_FAULT, SHIFTED
+from lib.console import emulator_fault
 from lib.machine import Machine
 from lib.outcome import EmulatorFault, check
 
@@ -50,7 +50,7 @@ def boots(test, name, init, cmdline, sign, binary=None, seconds=120):
         text = machine.console.read_text(errors="replace")
     finally:
         machine.close()
-    if DOUBLE_FAULT.search(text) or SHIFTED.search(text):
+    if emulator_fault(text):
         raise EmulatorFault(f"{name}:\n{text[-2500:]}")
     check(sign in text, f"'{sign}' on the console, which ends:\n{text[-2500:]}")
     check(not deadline.over, f"an end within {deadline.seconds:.0f} s")

@@ -35,7 +35,7 @@ class VM:
             "-name", self.name, "-L", "/usr/share/qemu",
             "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
             "-no-reboot",
-            "-machine", "q35,accel=kvm,kernel-irqchip=split,memory-backend=ram",
+            "-machine", "q35,accel=kvm,kernel-irqchip=split,memory-backend=ram,aux-ram-share=on",
             "-cpu", "host", "-smp", str(self.vcpus), "-m", f"{self.memory}M",
             "-object", f"memory-backend-memfd,id=ram,size={self.memory}M,share=on",
             "-netdev", f"tap,id=lan,ifname={self.name},script=/host/tap-up,downscript=no",
@@ -55,18 +55,18 @@ class VM:
             text = text.replace(old, new)
         (self.host.share / "vms" / f"{self.name}.args").write_text(text)
 
-    def wait_up(self, seconds=60):
+    def wait_up(self, seconds=180):
         """Until it has booted and filled its memory once."""
         self.host.wait(lambda: self.line.last and self.line.last.values["filled"], seconds,
                        f"guest {self.name} up, its memory filled")
         return self
 
-    def wait_alive(self, seconds=30, since=None):
+    def wait_alive(self, seconds=60, since=None):
         """Until it answers a request sent from now on."""
         since = time.monotonic() if since is None else since
         self.host.wait(lambda: self.line.after(since), seconds, f"an answer of {self.name}")
 
-    def wait_verified(self, seconds=60):
+    def wait_verified(self, seconds=120):
         """Until its whole memory was verified once, from now on."""
         self.wait_alive(seconds)
         goal = self.line.last.values["passes"] + 2

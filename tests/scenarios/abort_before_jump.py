@@ -43,8 +43,8 @@ def attempt(host, vm, event, way):
         host.finish(update, 60, None)
         check(update.status != 0, f"luoctl update to fail: {update.output}")
         host.wait_state("normal")
-        host.wait(lambda: host.status()["phase"] == "idle", 20, "luod idle again", 0.1)
-        vm.wait_alive(20)
+        host.wait(host.luod_idle, 20, "luod idle again", 0.1)
+        vm.wait_alive()
     finally:
         holdup.leave()
 

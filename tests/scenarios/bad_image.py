@@ -55,4 +55,4 @@ def untouched(host, vm):
     check(host.state == "normal", "state normal")
     log = (host.share / "logs" / f"{vm.name}.attach.log").read_text(errors="replace")
     check("START_PRESERVATION" not in log, f"{vm.name} not asked for anything: {log}")
-    vm.wait_alive(20)
+    vm.wait_alive()

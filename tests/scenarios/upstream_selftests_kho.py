@@ -7,4 +7,4 @@ from lib.selftest import boots
 
 def run(test):
     with test.part("kho"):
-        boots(test, "kho", init="kho/init-kho", cmdline="kho=on", sign="KHO restore succeeded")
+        boots(test, "kho", init="kho/init", cmdline="kho=on", sign="KHO restore succeeded")

@@ -15,5 +15,5 @@ def run(test):
     for name in OVER_KEXEC:
         with test.part(name):
             # what upstream's vmtest.sh puts together and looks for
-            boots(test, name, init="liveupdate/init-liveupdate",
+            boots(test, name, init="liveupdate/init",
                   binary=f"liveupdate/{name}", cmdline="liveupdate=on", sign="TEST PASSED")
