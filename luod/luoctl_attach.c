@@ -320,15 +320,23 @@ static void luod_lost(struct attach *a)
 	a->stage = QUIET;
 }
 
-static void luod_pump(struct attach *a)
+static int luod_drain(struct attach *a)
 {
-	int got = chan_fill(&a->luod), ret;
 	struct json_object *msg;
+	int ret;
 
 	while ((ret = chan_next(&a->luod, &msg)) > 0) {
 		on_luod_message(a, msg);
 		json_object_put(msg);
 	}
+	return ret;
+}
+
+static void luod_pump(struct attach *a)
+{
+	int got = chan_fill(&a->luod);
+	int ret = luod_drain(a);
+
 	if (!got || ret < 0 || (got < 0 && got != -EAGAIN && got != -EINTR))
 		luod_lost(a);
 }
@@ -450,15 +458,18 @@ static int reconnect(struct attach *a)
 static int attend(struct attach *a)
 {
 	while (!a->qmp.gone) {
-		bool polling = a->stage == PRESERVING ||
-			       a->stage == FREEZING || a->stage == INCOMING;
 		struct pollfd pfd[2] = {
 			{ .fd = a->qmp.chan.fd, .events = POLLIN },
 			{ .events = POLLIN },
 		};
+		bool polling;
 
 		if (a->luod.fd < 0 && reconnect(a))
 			return 1;
+		/* Something may have come together with the last answer. */
+		luod_drain(a);
+		polling = a->stage == PRESERVING || a->stage == FREEZING ||
+			  a->stage == INCOMING;
 		pfd[1].fd = a->luod.fd;
 		if (poll(pfd, 2, polling ? POLL_MS : -1) < 0)
 			continue;

@@ -22,7 +22,7 @@ FIRMWARE = [Path("/usr/share/seabios"), Path("/usr/share/qemu")]
 
 
 def kernel(which):
-    """The image of host kernel "a" or "b", or "tiny": one without hlu."""
+    """The image of host kernel "a" or "b", or "plain": one without hlu."""
     return built(BUILD / f"kernel-{which}")
 
 

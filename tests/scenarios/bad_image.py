@@ -19,7 +19,7 @@ def run(test):
         "empty": (b"", "ENOEXEC"),
         "truncated": (good[:len(good) // 2], "ENOEXEC"),
         "only the boot sector": (good[:KILO], "ENOEXEC"),
-        "a kernel without hlu": (paths.kernel("tiny").read_bytes(), "EPROTONOSUPPORT"),
+        "a kernel without hlu": (paths.kernel("plain").read_bytes(), "EPROTONOSUPPORT"),
         "missing": (None, "ENOENT"),
     }
     seen = test.metrics["errors"] = {}
