@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "protocol.h"
@@ -129,9 +130,18 @@ static void qmp_answer(struct json_object *request)
 	chan_send(&qmp, msg, -1);
 }
 
-/* Is QEMU until luod gets a message, or nothing happens for @ms. */
+static int64_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Is QEMU until luod gets a message, for @ms at most. */
 static struct json_object *serve(int ms)
 {
+	int64_t end = now() + ms;
 	struct json_object *msg;
 
 	for (;;) {
@@ -146,7 +156,7 @@ static struct json_object *serve(int ms)
 		}
 		if (luod.fd >= 0 && chan_next(&luod, &msg) > 0)
 			return msg;
-		if (poll(pfd, 2, ms) <= 0)
+		if (now() >= end || poll(pfd, 2, (int)(end - now())) <= 0)
 			return NULL;
 		if (pfd[0].revents && chan_fill(&qmp) <= 0)
 			return NULL;

@@ -219,6 +219,9 @@ static void test_damage(void)
 	ok(check(image, size) == -EBADMSG, "payload length outside the file");
 	le32_put(image + 0x24c, 0);
 	ok(check(image, size) == -EBADMSG, "empty payload");
+	wrap(size - SETUP_LEN - 64);
+	le32_put(image + 0x1f4, 0x10000);
+	ok(check(image, size) == -EBADMSG, "cut behind the payload");
 
 	srand(2);
 	for (int i = 0; i < 300; i++) {

@@ -78,6 +78,18 @@ static void test_lines(void)
 	ok(line("{\"verb\":\"STATUS\"}") == 0, "half a line is no message");
 }
 
+static void test_nul(void)
+{
+	static const char text[] = "{\"a\":1}\0{}\n";
+	struct json_object *msg;
+
+	pair_open();
+	put(text, sizeof(text) - 1);
+	chan_fill(&us);
+	ok(chan_next(&us, &msg) == -EBADMSG, "nothing hides behind a NUL");
+	pair_close();
+}
+
 static void test_pieces(void)
 {
 	static const char two[] = "{\"a\":1}\nx\n{\"b\":2}\n";
@@ -234,6 +246,7 @@ static void test_members(void)
 int main(void)
 {
 	test_lines();
+	test_nul();
 	test_pieces();
 	test_oversize();
 	test_fds();

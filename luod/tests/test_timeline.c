@@ -118,6 +118,8 @@ static void test_trace(void)
 	ok(json_object_array_length(trace) == 8, "one event a stamp, and blackout");
 	ok(number(find(trace, "begin", "luod"), "dur") == 1000,
 	   "a slice lasts until the next stamp of its lane");
+	ok(number(find(trace, "stop", "vm1"), "dur") == 10000,
+	   "not of another lane");
 	ok(number(find(trace, "blackout", "vm1"), "ts") == 2000 &&
 	   number(find(trace, "blackout", "vm1"), "dur") == 10000, "blackout");
 	ok(find(trace, "odd", "-") != NULL, "a stamp of nobody");

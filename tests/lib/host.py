@@ -33,9 +33,9 @@ class Host:
         self.kexecs = 0
         self.machine = self.agent = None
         self.guest_consoles = []
-        self.peer = Peer()
         for folder in ("logs", "vms", "luod"):
             (self.share / folder).mkdir(parents=True, exist_ok=True)
+        self.peer = Peer(self.folder / "peer.log")
 
     def __enter__(self):
         return self

@@ -64,7 +64,9 @@ class _Connection:
 
 
 class Peer:
-    def __init__(self):
+    def __init__(self, log):
+        """`log` is a file that gets all that guests say, for a look afterwards."""
+        self._log = open(log, "w", buffering=1)
         self._lines = {}
         self._connections = {}
         self._lock = threading.Lock()
@@ -98,6 +100,7 @@ class Peer:
             connection.sock.close()
         self._server.close()
         self._selector.close()
+        self._log.close()
 
     def _serve(self):
         while not self._stop:
@@ -142,6 +145,8 @@ class Peer:
             self._take(connection, text.decode(errors="replace"))
 
     def _take(self, connection, text):
+        name = connection.line.name if connection.line else "?"
+        self._log.write(f"{time.time():.3f} {name} {text}\n")
         word, _, rest = text.partition(" ")
         if word == "hello":
             name, boot_id, release = rest.split()

@@ -30,6 +30,11 @@ class Timeline:
     def between(self, start, end):
         return round(self.at(end) - self.at(start), 3)
 
+    def relative(self):
+        """Names and ms since the first stamp."""
+        return [[name, round((tsc - self.stamps[0][0]) / self.khz, 3)]
+                for tsc, name in self.stamps]
+
     def blackout_ms(self, vm):
         return self.between(f"{vm}:stop", f"{vm}:run")
 

@@ -8,4 +8,4 @@ from lib.survival import update_and_measure
 def run(test):
     host = test.host().boot("a")
     vm = host.start_vm("vm1", memory=256, vcpus=2)
-    test.metrics.update(update_and_measure(host, vm, "b"))
+    update_and_measure(host, vm, "b", test.metrics)

@@ -12,6 +12,7 @@ def run(test):
     first = host.release
     updates = test.metrics["updates"] = []
     for to in ("b", "a"):
-        updates.append(update_and_measure(host, vm, to))
+        updates.append({})
+        update_and_measure(host, vm, to, updates[-1])
     test.metrics["kexec_count"] = host.kexecs
     equal(host.release, first, "kernel after both updates")
