@@ -438,13 +438,14 @@ static int reconnect(struct attach *a)
 
 	while ((err = subscribe(a))) {
 		struct pollfd pfd = { .fd = a->qmp.chan.fd, .events = POLLIN };
+		int64_t left = end - attach_now_ms();
 
-		if (err == -EINVAL || attach_now_ms() >= end) {
+		if (err == -EINVAL || left <= 0) {
 			say("%s: cannot subscribe at luod (%s)", a->id,
 			    fail_name(-err));
 			return err;
 		}
-		if (poll(&pfd, 1, pause) > 0)
+		if (poll(&pfd, 1, left < pause ? (int)left : pause) > 0)
 			qmp_pump(&a->qmp);
 		if (a->qmp.gone)
 			return 0;
