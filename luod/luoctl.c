@@ -323,7 +323,7 @@ static const struct command {
 	{ "check", cmd_check, "KERNEL",
 	  "say whether KERNEL can take over from the running one (needs no luod)" },
 	{ "attach", luoctl_attach,
-	  "--id ID --qmp PATH [--timeline] [--reconnect S]",
+	  "--id ID --qmp PATH [--reconnect S]",
 	  "look after a QEMU during updates, in the foreground, until it ends" },
 	{ "timeline", luoctl_timeline, "[--json]",
 	  "show the last update's phases; --json: Chrome trace events" },

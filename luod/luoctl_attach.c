@@ -12,9 +12,9 @@
  *
  * luod's death is a CANCEL without anybody to answer: first the guest runs,
  * then luod is looked for again, with growing pauses, until --reconnect is
- * over. QEMU's death ends attach, and the closed connection tells luod. QEMU's
- * refusals (migration blockers, failed migration) go to luod as FAILED, in
- * QEMU's words.
+ * over. QEMU's death ends attach, with GONE to luod unless all of the VM is in
+ * its session by then. QEMU's refusals (migration blockers, failed migration)
+ * go to luod as FAILED, in QEMU's words.
  *
  * QMP events only speed things up: the state is always asked for, so a lost or
  * early event does no harm.
@@ -47,7 +47,6 @@ enum stage {
 
 struct attach {
 	const char *id;
-	bool timeline;
 	int reconnect_ms;
 	struct chan luod;
 	struct qmp qmp;
@@ -55,7 +54,6 @@ struct attach {
 	bool was_running;
 	bool ended;	/* QEMU said SHUTDOWN */
 	int session;
-	int64_t resumed_us;
 };
 
 static int64_t attach_now_ms(void)
@@ -66,40 +64,13 @@ static int64_t attach_now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static void stamp(const struct attach *a, const char *what, int64_t at_us)
-{
-	if (!a->timeline)
-		return;
-	if (at_us)
-		timeline_stamp_at(a->id, what, at_us);
-	else
-		timeline_stamp(a->id, what);
-}
-
-/* The realtime in microseconds at which QEMU made the event. */
-static int64_t event_time(struct json_object *msg)
-{
-	struct json_object *ts, *sec, *usec;
-
-	if (!json_object_object_get_ex(msg, "timestamp", &ts) ||
-	    !json_object_object_get_ex(ts, "seconds", &sec) ||
-	    !json_object_object_get_ex(ts, "microseconds", &usec))
-		return 0;
-	return json_object_get_int64(sec) * 1000000 +
-	       json_object_get_int64(usec);
-}
-
 static void on_qmp_event(void *ctx, const char *name, struct json_object *msg)
 {
 	struct attach *a = ctx;
 
+	(void)msg;
 	if (!strcmp(name, "SHUTDOWN"))
 		a->ended = true;
-	else if (!strcmp(name, "STOP") &&
-		 (a->stage == FREEZING || a->stage == FROZEN))
-		stamp(a, "stop", event_time(msg));
-	else if (!strcmp(name, "RESUME"))
-		a->resumed_us = event_time(msg);
 }
 
 static void tell(struct attach *a, const char *verb, const char *event,
@@ -348,7 +319,6 @@ static void tick_preserving(struct attach *a)
 
 	query_status(a, "query-migrate", status, sizeof(status), &f);
 	if (!strcmp(status, "pre-switchover")) {
-		stamp(a, "preserved", 0);
 		a->stage = PRESERVED;
 		tell(a, "READY", "START_PRESERVATION", NULL);
 	} else if (!strcmp(status, "completed")) {
@@ -368,7 +338,6 @@ static void tick_freezing(struct attach *a)
 
 	query_status(a, "query-migrate", status, sizeof(status), &f);
 	if (!strcmp(status, "completed")) {
-		stamp(a, "saved", 0);
 		a->stage = FROZEN;
 		tell(a, "READY", "FREEZE", NULL);
 	} else if (migration_over(status)) {
@@ -384,7 +353,6 @@ static void tick_incoming(struct attach *a)
 	    !(qemu_is(a, "query-status", "paused") &&
 	      qemu_is(a, "query-migrate", "completed")))
 		return;
-	stamp(a, "run", a->resumed_us);
 	say("%s: guest runs again", a->id);
 	a->stage = QUIET;
 	tell(a, "READY", NULL, NULL);
@@ -480,7 +448,10 @@ static int attend(struct attach *a)
 			luod_pump(a);
 		tick(a);
 	}
-	say("%s: QEMU is gone", a->id);
+	if (a->stage == FROZEN)
+		say("%s: QEMU is gone, its VM is saved", a->id);
+	else
+		tell(a, "GONE", NULL, "QEMU is gone");
 	return a->ended ? 0 : 1;
 }
 
@@ -490,7 +461,6 @@ static int attach_options(struct attach *a, int argc, char **argv,
 	static const struct option longopts[] = {
 		{ "id", required_argument, NULL, 'i' },
 		{ "qmp", required_argument, NULL, 'q' },
-		{ "timeline", no_argument, NULL, 't' },
 		{ "reconnect", required_argument, NULL, 'r' },
 		{ 0 },
 	};
@@ -503,8 +473,6 @@ static int attach_options(struct attach *a, int argc, char **argv,
 			a->id = optarg;
 		else if (opt == 'q')
 			*path = optarg;
-		else if (opt == 't')
-			a->timeline = true;
 		else if (opt == 'r')
 			seconds = strtol(optarg, &end, 10);
 		else

@@ -118,6 +118,7 @@ int update_abort(struct luod *d, struct fail *f);
 void update_cancel(struct luod *d, const struct fail *f);
 void update_undo(struct luod *d);
 void update_failed(struct luod *d, struct vm *vm, const char *reason);
+void update_vm_dead(struct luod *d, struct vm *vm, const char *reason);
 void update_vm_gone(struct luod *d, struct vm *vm);
 void update_tick(struct luod *d);
 

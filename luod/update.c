@@ -20,10 +20,10 @@
  * it passes: letting the guests run comes first. Then `idle` again, and whoever
  * waits for UPDATE gets the first error.
  *
- * A VM whose client goes away while the guest runs has died: its session is
- * dropped and the others go on. While the guest stops nobody can tell what is
- * left of it: the update is cancelled. After READY to FREEZE all of it is in the
- * session: the update goes on.
+ * A VM whose client says GONE has died: its session is dropped and the others
+ * go on. When a client only goes away, its guest may well live, and a jump would
+ * lose it: the update is cancelled. After READY to FREEZE all of a VM is in its
+ * session, whatever becomes of client and QEMU: the update goes on.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -392,32 +392,32 @@ void update_failed(struct luod *d, struct vm *vm, const char *reason)
 	}
 }
 
+/* Its client says that the VM has died. Frees @vm. */
+void update_vm_dead(struct luod *d, struct vm *vm, const char *reason)
+{
+	say("%s died: %s; going on without it", vm->id, reason);
+	vm_free(d, vm);
+}
+
 /* The client of @vm is gone. May free @vm. */
 void update_vm_gone(struct luod *d, struct vm *vm)
 {
-	bool frozen = vm->state == VM_READY;
+	bool frozen = vm->state == VM_READY &&
+		      (d->phase == PHASE_FREEZING || d->phase == PHASE_REBOOTING);
 	struct fail f;
 
-	switch (d->phase) {
-	case PHASE_FREEZING:
-	case PHASE_REBOOTING:
-		if (frozen)
-			return;
+	if (frozen)
+		return;
+	if (update_outgoing(d)) {
 		fail(&f, ECONNRESET,
-		     "%s: its client went away while the guest was stopping",
+		     "%s: its client went away and its guest may live; see why, then try again",
 		     vm->id);
 		vm_free(d, vm);
 		update_cancel(d, &f);
 		return;
-	case PHASE_CLAIMING:
-	case PHASE_FINISHING:
-		if (vm->session < 0)
-			vm_free(d, vm);
-		return;
-	default:
-		if (d->phase != PHASE_IDLE)
-			say("%s: its client went away; going on without it",
-			    vm->id);
-		vm_free(d, vm);
 	}
+	/* an incoming session waits for another client */
+	if (vm->session < 0 ||
+	    (d->phase != PHASE_CLAIMING && d->phase != PHASE_FINISHING))
+		vm_free(d, vm);
 }

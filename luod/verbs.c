@@ -129,6 +129,22 @@ static int verb_failed(struct luod *d, struct conn *c, struct json_object *msg,
 	return 0;
 }
 
+static int verb_gone(struct luod *d, struct conn *c, struct json_object *msg,
+		     struct fail *f)
+{
+	const char *id = msg_id(msg, f), *reason = msg_str(msg, "reason");
+	struct vm *vm;
+
+	if (!id)
+		return -f->err;
+	vm = vm_find(d, id);
+	if (!vm || vm->conn != c)
+		return fail(f, ENOENT, "%s is not subscribed here", id);
+	conn_ok(c);
+	update_vm_dead(d, vm, reason ? reason : "no reason given");
+	return 0;
+}
+
 static int verb_claim(struct luod *d, struct conn *c, struct json_object *msg,
 		      struct fail *f)
 {
@@ -279,6 +295,7 @@ static const struct verb {
 	{ "SUBSCRIBE", verb_subscribe, false },
 	{ "READY", verb_ready, false },
 	{ "FAILED", verb_failed, false },
+	{ "GONE", verb_gone, false },
 	{ "CLAIM", verb_claim, false },
 	{ "LOAD", verb_load, true },
 	{ "UPDATE", verb_update, true },

@@ -511,6 +511,17 @@ static void test_client_failures(void)
 	UPDATE(5);
 	event(&vm2, "START_PRESERVATION");
 	hang_up(&vm2);
+	ok(event(&vm1, "START_PRESERVATION") && obey(&vm1, "vm1", "CANCEL") &&
+	   ends("ECONNRESET") && undone(),
+	   "one that goes while its guest runs cancels all");
+	down();
+
+	up(NULL);
+	UPDATE(5);
+	event(&vm2, "START_PRESERVATION");
+	ok(is(ask(&ctl, "{\"verb\":\"GONE\",\"id\":\"vm2\"}"), "ENOENT"),
+	   "only its client can say that a VM died");
+	ask(&vm2, "{\"verb\":\"GONE\",\"id\":\"vm2\",\"reason\":\"killed\"}");
 	ok(obey(&vm1, "vm1", "START_PRESERVATION") &&
 	   obey(&vm1, "vm1", "FREEZE") && ends("ok") && jumped() &&
 	   access(in_dir("in.vm2"), F_OK), "one whose VM died is left behind");

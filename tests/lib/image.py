@@ -69,6 +69,12 @@ def guest():
     return _write(archive, target, [program])
 
 
+def tsc_khz():
+    """This machine's TSC frequency, which is the emulated host's, too."""
+    program = _program(paths.TESTS / "host" / "tsckhz.c")
+    return int(subprocess.run([program], check=True, capture_output=True).stdout)
+
+
 def selftest(name, init, files):
     """An initramfs as upstream's selftests want it: their init and `files`
     (path in the archive: Path)."""

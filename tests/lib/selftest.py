@@ -41,7 +41,7 @@ def boots(test, name, init, cmdline, sign, binary=None, seconds=120):
     folder = test.folder / name
     folder.mkdir(parents=True, exist_ok=True)
     machine = Machine(kernel, image.selftest(name, init, files),
-                      f"console=ttyS0 {cmdline} panic=-1 kunit.enable=0",
+                      f"console=ttyS0 {cmdline} panic=-1 no_timer_check kunit.enable=0",
                       folder, memory="1G", bare=True)
     try:
         deadline = Deadline(seconds)

@@ -10,7 +10,7 @@ FIRST_ADDRESS = 16      # 10.0.2.16 and up
 
 
 class VM:
-    def __init__(self, host, name, memory=256, vcpus=2, fill=33, changes=None):
+    def __init__(self, host, name, memory=256, vcpus=2, fill=36, changes=None):
         self.host = host
         self.name = name
         self.memory = memory
