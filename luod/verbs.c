@@ -165,9 +165,38 @@ static int verb_claim(struct luod *d, struct conn *c, struct json_object *msg,
 	return 0;
 }
 
+/* A boolean as the kernel's command line spells it. */
+static bool word_true(const char *value)
+{
+	return strchr("yYtT1", *value) ? *value : !strncasecmp(value, "on", 2);
+}
+
+/* Without these the next kernel would come up and drop every VM. */
+static int cmdline_check(const char *cmdline, struct fail *f)
+{
+	bool liveupdate = false, kho = true;
+	char *copy = strdup(cmdline), *rest = NULL;
+
+	if (!copy)
+		return fail(f, ENOMEM, "out of memory");
+	for (char *word = strtok_r(copy, " \t\n", &rest); word;
+	     word = strtok_r(NULL, " \t\n", &rest)) {
+		if (!strncmp(word, "liveupdate=", 11))
+			liveupdate = word_true(word + 11);
+		else if (!strncmp(word, "kho=", 4))
+			kho = word_true(word + 4);
+	}
+	free(copy);
+	if (liveupdate && kho)
+		return 0;
+	return fail(f, ENOPROTOOPT, "the command line %s: every VM would be lost",
+		    liveupdate ? "has kho=off" : "lacks liveupdate=on");
+}
+
 static int load(struct luod *d, struct json_object *msg, const char *path,
 		struct fail *f)
 {
+	const char *cmdline = msg_str(msg, "cmdline");
 	struct notes *image = malloc(sizeof(*image));
 	int err, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
@@ -177,9 +206,10 @@ static int load(struct luod *d, struct json_object *msg, const char *path,
 		err = fail(f, ENOMEM, "%s: out of memory", path);
 	else
 		err = image_check(fd, path, image, f);
+	if (!err && cmdline)
+		err = cmdline_check(cmdline, f);
 	if (!err)
-		err = host_load(fd, msg_str(msg, "initrd"),
-				msg_str(msg, "cmdline"), f);
+		err = host_load(fd, msg_str(msg, "initrd"), cmdline, f);
 	if (fd >= 0)
 		close(fd);
 	if (err) {

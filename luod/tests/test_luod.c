@@ -205,10 +205,15 @@ static void up(const char *kill_at)
 	clients_up();
 }
 
+/* How luod ended. One that does not end is killed after a while. */
 static int gone(void)
 {
 	int status = -1;
 
+	for (int64_t end = now() + SOON; now() < end; usleep(10000))
+		if (waitpid(luod, &status, WNOHANG) == luod)
+			return status;
+	kill(luod, SIGKILL);
 	waitpid(luod, &status, 0);
 	return status;
 }
@@ -219,18 +224,6 @@ static int down(void)
 	chan_close(&ctl);
 	chan_close(&vm1);
 	chan_close(&vm2);
-	return gone();
-}
-
-/* The same, when it should end by itself; it is killed after a while. */
-static int down_quietly(void)
-{
-	int status = -1;
-
-	for (int64_t end = now() + SOON; now() < end; usleep(10000))
-		if (waitpid(luod, &status, WNOHANG) == luod)
-			return status;
-	kill(luod, SIGKILL);
 	return gone();
 }
 
@@ -567,6 +560,16 @@ static void test_kernel_failures(void)
 	ok(jump(), "after all that it works");
 }
 
+/* luod's log says so, now or soon. */
+static bool logged(const char *text)
+{
+	int64_t end = now() + SOON;
+
+	while (!strstr(get("log"), text) && now() < end)
+		usleep(10000);
+	return strstr(get("log"), text);
+}
+
 static void test_worker_killed(void)
 {
 	static const char * const steps[] = {
@@ -583,6 +586,7 @@ static void test_worker_killed(void)
 		if (i > 3)
 			both("FREEZE");
 		snprintf(text, sizeof(text), "worker killed at %s: undone", steps[i]);
+		ok(logged("killed at"), "the worker is killed");
 		/* Their ends of what was on its way to them. */
 		hang_up(&vm1);
 		hang_up(&vm2);
@@ -707,7 +711,7 @@ static void test_stop(void)
 	kill(luod, SIGTERM);
 	usleep(100000);
 	kill(luod, SIGCONT);
-	ok(down_quietly() == 0, "SIGTERM in a crash of the worker: exit 0");
+	ok(gone() == 0, "SIGTERM in a crash of the worker: exit 0");
 	up(NULL);
 	UPDATE(5);
 	both("START_PRESERVATION");
@@ -761,6 +765,15 @@ static void test_refusals(void)
 	ok(is(ask(&ctl, "{\"verb\":\"LOAD\"}"), "EINVAL") &&
 	   is(ask(&ctl, "{\"verb\":\"LOAD\",\"kernel\":\"/none\"}"), "ENOENT"),
 	   "no kernel");
+	ok(is(ask(&ctl, "{\"verb\":\"LOAD\",\"kernel\":\"/dev/null\","
+		  "\"cmdline\":\"quiet kho=on\"}"), "ENOPROTOOPT") &&
+	   is(ask(&ctl, "{\"verb\":\"LOAD\",\"kernel\":\"/dev/null\","
+		  "\"cmdline\":\"liveupdate=on liveupdate=0\"}"), "ENOPROTOOPT") &&
+	   is(ask(&ctl, "{\"verb\":\"LOAD\",\"kernel\":\"/dev/null\","
+		  "\"cmdline\":\"liveupdate=on kho=off\"}"), "ENOPROTOOPT") &&
+	   is(ask(&ctl, "{\"verb\":\"LOAD\",\"kernel\":\"/dev/null\","
+		  "\"cmdline\":\"quiet liveupdate=1\"}"), "ok"),
+	   "a command line that would lose the VMs is refused");
 	ok(is(ask(&ctl, "{\"verb\":\"UPDATE\",\"timeout\":0}"), "EINVAL") &&
 	   is(ask(&ctl, "{\"verb\":\"UPDATE\",\"timeout\":\"1\"}"), "EINVAL"),
 	   "bad timeouts");
