@@ -515,6 +515,7 @@ static void test_client_failures(void)
 	ok(is(ask(&ctl, "{\"verb\":\"GONE\",\"id\":\"vm2\"}"), "ENOENT"),
 	   "only its client can say that a VM died");
 	ask(&vm2, "{\"verb\":\"GONE\",\"id\":\"vm2\",\"reason\":\"killed\"}");
+	hang_up(&vm2);
 	ok(obey(&vm1, "vm1", "START_PRESERVATION") &&
 	   obey(&vm1, "vm1", "FREEZE") && ends("ok") && jumped() &&
 	   access(in_dir("in.vm2"), F_OK), "one whose VM died is left behind");
