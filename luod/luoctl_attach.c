@@ -53,6 +53,7 @@ struct attach {
 	enum stage stage;
 	bool was_running;
 	bool ended;	/* QEMU said SHUTDOWN */
+	bool told_gone;
 	int session;
 };
 
@@ -73,11 +74,18 @@ static void on_qmp_event(void *ctx, const char *name, struct json_object *msg)
 		a->ended = true;
 }
 
+/* What fails because QEMU died is no refusal. */
 static void tell(struct attach *a, const char *verb, const char *event,
 		 const char *reason)
 {
-	struct json_object *msg = msg_new("verb", verb);
+	bool died = a->qmp.gone && strcmp(verb, "READY") != 0;
+	struct json_object *msg = msg_new("verb", died ? "GONE" : verb);
 
+	if (died && a->told_gone) {
+		json_object_put(msg);
+		return;
+	}
+	a->told_gone = died;
 	msg_add(msg, "id", a->id);
 	if (event)
 		msg_add(msg, "event", event);
