@@ -17,13 +17,16 @@ apt_sources()	# TYPE SUITE
 	echo "$1 $_uri $2 main" >"$APT/$2/$1.list"
 }
 
+# A mirror that lags behind will do: signatures and, for sources, our own
+# hashes decide what is accepted.
 apt_in()	# TYPE SUITE COMMAND...
 {
 	_type=$1 _suite=$2
 	shift 2
 	"$@" -q -o Dir::Etc::sourcelist="$APT/$_suite/$_type.list" \
 		-o Dir::Etc::sourceparts=- -o Dir::State::lists="$APT/$_suite/lists" \
-		-o Dir::Cache="$APT/$_suite/cache" -o APT::Sandbox::User=root
+		-o Dir::Cache="$APT/$_suite/cache" -o APT::Sandbox::User=root \
+		-o Acquire::Check-Valid-Until=false
 }
 
 # apt_unpack SUITE PACKAGE DIR: the package's files below DIR, not installed
