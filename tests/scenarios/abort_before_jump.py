@@ -21,8 +21,6 @@ def run(test):
 
     for event in ("START_PRESERVATION", "FREEZE"):
         for way in (abort, refuse, vanish, expire):
-            if way is vanish and event == "START_PRESERVATION":
-                continue        # that withdraws the client, and the update goes on
             with test.part(f"{way.__name__} at {event}"):
                 during = attempt(host, vm, event, way)
                 after = resources.look(host)
