@@ -150,6 +150,8 @@ int luo_host_prepare(struct luo_host *host)
 	if (host->state != LIVEUPDATE_STATE_NORMAL)
 		goto out_unlock;
 
+	if (host == &luo_host)
+		luo_timeline_prepare();
 	luo_host_stamp(host, "kernel:prepare");
 	err = luo_subsys_prepare(&host->subsystems);
 	if (err)
@@ -498,7 +500,7 @@ static int __init luo_host_incoming(void)
 	luo_host_in = ser;
 	luo_host.state = LIVEUPDATE_STATE_UPDATED;
 	if (!liveupdate_enabled())
-		pr_err("an update arrived but liveupdate= is off: what it kept is lost until a kexec with liveupdate=on, or a reboot\n");
+		pr_err("an update arrived but liveupdate= is off: what it kept is lost, and its memory until the next boot; use liveupdate=on\n");
 
 	return 0;
 }

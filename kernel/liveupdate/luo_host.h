@@ -58,6 +58,7 @@ void luo_timeline_boot(void);
 void luo_timeline_setup_incoming(u64 pa);
 u64 luo_timeline_setup_outgoing(void);
 int luo_timeline_begin(void);
+void luo_timeline_prepare(void);
 int luo_timeline_stamp(const char *name);
 int luo_timeline_parse(char *line);
 ssize_t luo_timeline_print(char *buf, size_t size);

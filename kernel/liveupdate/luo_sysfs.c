@@ -142,7 +142,8 @@ static int __init luo_sysfs_init(void)
 	struct kobject *kobj;
 	int err;
 
-	if (!liveupdate_enabled())
+	/* without a page to hand over there is nothing to control */
+	if (!liveupdate_enabled() || !luo_host.out)
 		return 0;
 
 	kobj = kobject_create_and_add("liveupdate", kernel_kobj);

@@ -143,6 +143,19 @@ int luo_timeline_begin(void)
 	return 0;
 }
 
+/**
+ * luo_timeline_prepare - An update begins, whether or not somebody said so.
+ *
+ * Stamps must not go on filling the copy of the last update's timeline.
+ *
+ * Context: Any.
+ */
+void luo_timeline_prepare(void)
+{
+	if (READ_ONCE(luo_timeline) == &luo_timeline_in)
+		luo_timeline_begin();
+}
+
 /* Keep what can be believed of the page that another kernel wrote. */
 static int luo_timeline_copy(const struct luo_timeline_ser *in)
 {

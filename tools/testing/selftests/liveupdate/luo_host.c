@@ -27,6 +27,7 @@
 
 #define SYSFS	"/sys/kernel/liveupdate/"
 #define DEBUGFS	"/sys/kernel/debug/liveupdate/"
+#define TRACING	"/sys/kernel/debug/tracing/"
 #define DEVICE	"/dev/liveupdate_test"
 
 static char *read_file(const char *path)
@@ -415,6 +416,25 @@ TEST_F(host, closed_session_leaves_prepared)
 	EXPECT_TRUE(state_is("prepared"));
 	EXPECT_EQ(write_file(DEBUGFS "dry_run", "1"), 0);
 	close(device);
+}
+
+TEST_F(host, tracepoints_tell_states_and_calls)
+{
+	char *text;
+
+	if (write_file(TRACING "events/liveupdate/enable", "1"))
+		SKIP(return, "no tracing of events in debugfs");
+	close(open(TRACING "trace", O_WRONLY | O_TRUNC));
+	ASSERT_EQ(write_file(SYSFS "prepare", "1"), 0);
+	ASSERT_EQ(write_file(SYSFS "prepare", "0"), 0);
+	text = read_file(TRACING "trace");
+	EXPECT_NE(strstr(text, "liveupdate_state: normal -> prepared"), NULL);
+	EXPECT_NE(strstr(text, "liveupdate_state: prepared -> normal"), NULL);
+	EXPECT_NE(strstr(text, "liveupdate_stamp: kernel:prepare"), NULL);
+	if (!access(DEVICE, F_OK))
+		EXPECT_NE(strstr(text, "liveupdate_call_end: prepare test err=0"),
+			  NULL);
+	EXPECT_EQ(write_file(TRACING "events/liveupdate/enable", "0"), 0);
 }
 
 TEST_F(host, timeline_keeps_stamps_in_order)
