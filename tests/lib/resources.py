@@ -29,7 +29,7 @@ def look(host):
         "kho_files": handover.split(),
         "state": state.strip(),
         "phase": status["phase"],
-        "sessions": sorted(status["sessions"]),
+        "sessions": sorted(session["id"] for session in status["sessions"]),
     }
 
 
