@@ -17,9 +17,9 @@ def run(test):
     images = {
         "not a kernel": (b"#!/bin/sh\necho no kernel\n" * 2048, "ENOEXEC"),
         "empty": (b"", "ENOEXEC"),
-        "truncated": (good[:len(good) // 2], "ENOEXEC"),
-        "only the boot sector": (good[:KILO], "ENOEXEC"),
-        "a kernel without hlu": (paths.kernel("plain").read_bytes(), "EPROTONOSUPPORT"),
+        "truncated": (good[:len(good) // 2], "EBADMSG"),
+        "only the boot sector": (good[:KILO], "EBADMSG"),
+        "a kernel without hlu": (paths.kernel("plain").read_bytes(), "ENOPKG"),
         "missing": (None, "ENOENT"),
     }
     seen = test.metrics["errors"] = {}
