@@ -185,9 +185,11 @@ class Host:
             vm.wait_alive()
         self.say(f"updated to {self.release} in {time.monotonic() - before:.1f} s (emulated)")
 
-    def jump(self, command, to, seconds=120):
-        """Waits for the agent in the next kernel; `command` must not fail."""
-        seen = self.agent.greetings
+    def jump(self, command, to, seconds=120, seen=None):
+        """Waits for the agent in the next kernel; `command` must not fail.
+        `seen`: the agent's greetings before the update, if that is long ago."""
+        if seen is None:
+            seen = self.agent.greetings
 
         def over():
             if self.agent.greetings > seen:

@@ -34,7 +34,7 @@ def run(test):
         host.jump(host.start_update(), "b")
     else:
         test.metrics["outcome"] = "completed without the killed one"
-        host.jump(update, "b")
+        host.jump(update, "b", seen=seen)
         Holdup(host)
     host.wait_state("normal", 60)
     test.metrics.update(vm.check_unharmed())
