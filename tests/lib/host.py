@@ -210,7 +210,9 @@ class Host:
         vm = VM(self, name, **options)
         self.vms.append(vm)
         vm.write_arguments()
-        vm.console_path.unlink(missing_ok=True)
+        # emptied, not unlinked: the host's 9p client remembers the old file
+        if vm.console_path.exists():
+            vm.console_path.write_bytes(b"")
         self.guest_consoles.append(Console(vm.console_path))
         self.run(f"vm-run {name}")
         if wait:

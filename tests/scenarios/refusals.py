@@ -7,7 +7,7 @@ from lib.outcome import check, equal
 RAM = "memory-backend-memfd,id=ram,size=128M,share=on"
 CASES = {
     "memory that is no memfd": (
-        {RAM: "memory-backend-ram,id=ram,size=128M"}, "memfd"),
+        {RAM: "memory-backend-file,id=ram,size=128M,share=on,mem-path=/tmp/ram"}, "memfd"),
     "memory that is not shared": (
         {RAM: "memory-backend-memfd,id=ram,size=128M,share=off"}, "share"),
     "memory of huge pages": (
