@@ -8,14 +8,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-#ifdef __x86_64__
-#include <x86intrin.h>
-#endif
 
 #include "timeline.h"
 
@@ -57,46 +52,6 @@ static int khz_parse(const char *line, uint64_t *khz)
 	*khz = strtoull(line + 8, &end, 10);
 	return *khz && *end == '\n' ? 0 : -EBADMSG;
 }
-
-#ifdef __x86_64__
-static uint64_t tsc_khz(void)
-{
-	FILE *in = fopen(TIMELINE_PATH, "re");
-	char line[64];
-	uint64_t khz = 0;
-
-	if (in && fgets(line, sizeof(line), in) && khz_parse(line, &khz))
-		khz = 0;
-	if (in)
-		fclose(in);
-	return khz;
-}
-
-/* Stamps a moment that another clock saw, such as the time in a QMP event. */
-void timeline_stamp_at(const char *who, const char *what, int64_t realtime_us)
-{
-	uint64_t khz = tsc_khz(), tsc = __rdtsc();
-	char text[STAMP_NAME_MAX + 24];
-	struct timespec now;
-	int64_t ago;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	ago = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - realtime_us;
-	if (!khz || ago < 0 || ago > 60 * 1000000LL) {
-		timeline_stamp(who, what);
-		return;
-	}
-	snprintf(text, sizeof(text), "%.*s:%s %" PRIu64, WHO_MAX, who, what,
-		 tsc - (uint64_t)ago * khz / 1000);
-	timeline_write(text);
-}
-#else
-void timeline_stamp_at(const char *who, const char *what, int64_t realtime_us)
-{
-	(void)realtime_us;
-	timeline_stamp(who, what);
-}
-#endif
 
 /* "TSC NAME\n" */
 static int stamp_parse(const char *line, struct stamp *stamp)

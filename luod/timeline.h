@@ -22,7 +22,6 @@ struct timeline {
 
 void timeline_begin(void);
 void timeline_stamp(const char *who, const char *what);
-void timeline_stamp_at(const char *who, const char *what, int64_t realtime_us);
 
 int timeline_parse(FILE *in, struct timeline *t, struct fail *f);
 int timeline_load(struct timeline *t, struct fail *f);
