@@ -13,4 +13,5 @@ if [ -f /share/luod.env ]; then
 	rm /share/luod.env
 fi
 echo "--- $(uname -r) up $(cut -d' ' -f1 /proc/uptime)" >>/share/logs/luod.log
-exec luod >>/share/logs/luod.log 2>&1
+# shellcheck disable=SC2086 # one word for each option
+exec luod ${LUOD_OPTIONS:-} >>/share/logs/luod.log 2>&1
