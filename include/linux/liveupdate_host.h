@@ -97,6 +97,8 @@ void *liveupdate_payload_alloc(struct liveupdate_subsystem *sub, size_t len);
 const void *liveupdate_payload_get(const char *name, const char *compatible,
 				   size_t *len);
 enum liveupdate_state liveupdate_state(void);
+int liveupdate_state_hold(void);
+void liveupdate_state_release(void);
 void liveupdate_jump(void);
 
 #else /* CONFIG_LIVEUPDATE */
@@ -129,6 +131,12 @@ static inline enum liveupdate_state liveupdate_state(void)
 	return LIVEUPDATE_STATE_NORMAL;
 }
 
+static inline int liveupdate_state_hold(void)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void liveupdate_state_release(void) { }
 static inline void liveupdate_jump(void) { }
 
 #endif /* CONFIG_LIVEUPDATE */

@@ -38,7 +38,9 @@
  * - The incoming kernel runs with liveupdate=off: what was handed over stays
  *   reserved and unused; a message says so.
  *
- * Lock order: luo_host.rwsem, then the three locks of sessions.
+ * Lock order: luo_host.rwsem, then the three locks of sessions. Device locks
+ * nest inside luo_host.rwsem, too: nobody registers a subsystem or changes the
+ * state from a driver's probe or remove.
  */
 
 #define pr_fmt(fmt) "liveupdate: " fmt
@@ -336,6 +338,33 @@ enum liveupdate_state liveupdate_state(void)
 	return READ_ONCE(luo_host.state);
 }
 EXPORT_SYMBOL_GPL(liveupdate_state);
+
+/**
+ * liveupdate_state_hold - Keep the state as it is for a while.
+ *
+ * For what an administrator may do in one state only. Events wait meanwhile.
+ *
+ * Context: Process context, may sleep. Without a device lock and without an
+ *          active reference of a sysfs file, for which an event's callback may
+ *          be waiting.
+ * Return: 0; -EINTR when killed while waiting.
+ */
+int liveupdate_state_hold(void)
+{
+	return down_read_killable(&luo_host.rwsem) ? -EINTR : 0;
+}
+EXPORT_SYMBOL_GPL(liveupdate_state_hold);
+
+/**
+ * liveupdate_state_release - Undo liveupdate_state_hold().
+ *
+ * Context: The task that holds it.
+ */
+void liveupdate_state_release(void)
+{
+	up_read(&luo_host.rwsem);
+}
+EXPORT_SYMBOL_GPL(liveupdate_state_release);
 
 /**
  * liveupdate_jump - Stamp the last moment of this kernel.

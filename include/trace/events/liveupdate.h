@@ -5,6 +5,7 @@
 #if !defined(_TRACE_LIVEUPDATE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define _TRACE_LIVEUPDATE_H
 
+#include <linux/device.h>
 #include <linux/liveupdate_host.h>
 #include <linux/tracepoint.h>
 
@@ -62,6 +63,27 @@ TRACE_EVENT(liveupdate_call_end,
 	),
 	TP_printk("%s %s err=%d", __get_str(event), __get_str(subsystem),
 		  __entry->err)
+);
+
+/* One callback of a device; @part is "driver" or "bus". */
+TRACE_EVENT(liveupdate_device,
+	TP_PROTO(const char *event, struct device *dev, const char *part,
+		 int err),
+	TP_ARGS(event, dev, part, err),
+	TP_STRUCT__entry(
+		__string(event, event)
+		__string(device, dev_name(dev))
+		__string(part, part)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(event);
+		__assign_str(device);
+		__assign_str(part);
+		__entry->err = err;
+	),
+	TP_printk("%s %s %s err=%d", __get_str(event), __get_str(device),
+		  __get_str(part), __entry->err)
 );
 
 TRACE_EVENT(liveupdate_stamp,
