@@ -325,6 +325,9 @@ static const struct command {
 	{ "attach", luoctl_attach,
 	  "--id ID --qmp PATH [--reconnect S]",
 	  "look after a QEMU during updates, in the foreground, until it ends" },
+	{ "devices", luoctl_devices,
+	  "[--json | --request FUNCTION | --release FUNCTION]",
+	  "show or set which PCI functions stay alive over an update (needs no luod)" },
 	{ "timeline", luoctl_timeline, "[--json]",
 	  "show the last update's phases; --json: Chrome trace events" },
 };
