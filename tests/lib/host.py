@@ -62,7 +62,8 @@ class Host:
 
     # --- power
 
-    def boot(self, kernel="a", cmdline="", luod=True, kunit=False, terminal=False):
+    def boot(self, kernel="a", cmdline="", luod=True, kunit=False, terminal=False,
+             devices=(), iommu=True):
         """Power on. Returns when the agent inside answers."""
         images = self.folder / "images"
         images.mkdir(parents=True, exist_ok=True)
@@ -75,7 +76,7 @@ class Host:
                 f"hlu.luod={int(luod)} {cmdline}")
         self.machine = Machine(paths.kernel(kernel), self.initrd, line.strip(), self.folder,
                                [("images", images, True), ("share", self.share, False)],
-                               terminal=terminal)
+                               terminal=terminal, devices=devices, iommu=iommu)
         self.console = Console(self.machine.console)
         self.agent = Agent(self.machine.agent, self.folder / "agent.log")
         if not terminal:

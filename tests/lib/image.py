@@ -12,7 +12,9 @@ from lib import paths
 from lib.cpio import Archive
 from lib.outcome import Failed
 
-HOST_PROGRAMS = ("agent", "bridge", "holdup", "kexec", "session")
+HOST_PROGRAMS = ("agent", "bridge", "holdup", "kexec", "probe", "session")
+# the kernel's own: the rest of its uapi is not for libc
+UAPI = ("linux/liveupdate.h", "misc/hlu_probe.h")
 VM_FIRMWARE = ("bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin")
 
 
@@ -104,18 +106,18 @@ def _busybox(archive):
 def _program(source):
     """A static program from one C file."""
     target = paths.TESTBED / "bin" / source.stem
-    header = paths.LINUX / "include/uapi/linux/liveupdate.h"
-    needs_header = "linux/liveupdate.h" in source.read_text()
-    inputs = [source] + ([paths.built(header)] if needs_header else [])
+    text = source.read_text()
+    headers = [name for name in UAPI if f"#include <{name}>" in text]
+    inputs = [source, *(paths.built(paths.LINUX / "include/uapi" / name) for name in headers)]
     if _fresh(target, inputs):
         return target
     command = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-static", "-s"]
-    if needs_header:
-        # the kernel's header alone: the rest of its uapi is not for libc
-        copy = paths.TESTBED / "include" / "linux" / "liveupdate.h"
+    for name in headers:
+        copy = paths.TESTBED / "include" / name
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(header.read_bytes())
-        command += ["-idirafter", copy.parents[1]]
+        copy.write_bytes((paths.LINUX / "include/uapi" / name).read_bytes())
+    if headers:
+        command += ["-idirafter", paths.TESTBED / "include"]
     target.parent.mkdir(parents=True, exist_ok=True)
     _call([*command, "-o", target, source])
     _stamp(target, inputs)

@@ -18,12 +18,13 @@ class Machine:
     clean up, and all of it ends with this process."""
 
     def __init__(self, kernel, initrd, cmdline, folder, shares=(), memory="3G",
-                 cpus=2, terminal=False, bare=False):
+                 cpus=2, terminal=False, bare=False, devices=(), iommu=True):
         self.folder = folder
         self.console = folder / "console.log"
         self.agent, agent_end = socket.socketpair()
         self._qmp, qmp_end = socket.socketpair()
-        self._qmp_text = b""
+        self._probe, probe_end = socket.socketpair()
+        self._text = {self._qmp: b"", self._probe: b""}
         command = [
             # dies with the harness, however that ends
             "setpriv", "--pdeathsig", "KILL", str(paths.built(paths.QEMU)),
@@ -35,28 +36,31 @@ class Machine:
             "-mon", "chardev=qmp,mode=control",
             "-kernel", str(kernel), "-initrd", str(initrd), "-append", cmdline,
         ]
-        command += ["-no-reboot"] if bare else self._devices(agent_end, shares)
+        command += ["-no-reboot"] if bare else self._devices(agent_end, shares, iommu)
+        if devices:
+            command += self._extra(devices, probe_end)
         if terminal:
             command += ["-chardev", f"stdio,id=tty,mux=on,signal=off,logfile={self.console}",
                         "-serial", "chardev:tty"]
         else:
             command += ["-serial", f"file:{self.console}"]
         (folder / "qemu.cmd").write_text("\n".join(command) + "\n")
+        ends = (agent_end, qmp_end, probe_end)
         with open(folder / "qemu.log", "wb") as log:
             self.process = subprocess.Popen(
                 command, stdin=None if terminal else subprocess.DEVNULL,
                 stdout=None if terminal else log, stderr=log,
-                pass_fds=[agent_end.fileno(), qmp_end.fileno()],
+                pass_fds=[end.fileno() for end in ends],
                 start_new_session=not terminal)
-        agent_end.close()
-        qmp_end.close()
+        for end in ends:
+            end.close()
         self._read_qmp(Deadline(10))
         self.qmp("qmp_capabilities")
 
     @staticmethod
-    def _devices(agent_end, shares):
-        command = [
-            "-device", "intel-iommu,intremap=on,caching-mode=on",
+    def _devices(agent_end, shares, iommu):
+        command = ["-device", "intel-iommu,intremap=on,caching-mode=on"] if iommu else []
+        command += [
             # what guests are bridged to; slirp lives in this process, so the
             # guests' connections outlive the host's kernel
             "-netdev", "user,id=lan", "-device", "virtio-net-pci,netdev=lan,romfile=",
@@ -75,6 +79,19 @@ class Machine:
             ]
         return command
 
+    @staticmethod
+    def _extra(devices, probe_end):
+        """A scenario's own devices (lib/hardware.py), with hotplug as PCIe has
+        it, not ACPI, and a logic probe on the bus."""
+        command = ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+                   "-chardev", f"socket,id=probe,fd={probe_end.fileno()}",
+                   "-object", "qtest,id=qtest,chardev=probe"]
+        for device in devices:
+            command += ["-device", device]
+        return command
+
+    # --- QMP
+
     def qmp(self, command, **arguments):
         """One command on L0's QMP and its answer."""
         request = {"execute": command}
@@ -90,16 +107,37 @@ class Machine:
                 return answer["return"]
 
     def _read_qmp(self, deadline):
-        while b"\n" not in self._qmp_text:
-            if not select.select([self._qmp], [], [], deadline.left)[0]:
-                raise Timeout("L0 QMP does not answer")
-            data = self._qmp.recv(65536)
+        return json.loads(self._read_line(self._qmp, deadline))
+
+    def _read_line(self, sock, deadline):
+        while b"\n" not in self._text[sock]:
+            if not select.select([sock], [], [], deadline.left)[0]:
+                raise Timeout("L0 (QEMU) does not answer")
+            data = sock.recv(65536)
             if not data:
                 self.process.wait(5)
                 raise HostDied(f"QEMU (L0) ended at once:\n{self.log()}")
-            self._qmp_text += data
-        text, self._qmp_text = self._qmp_text.split(b"\n", 1)
-        return json.loads(text)
+            self._text[sock] += data
+        line, self._text[sock] = self._text[sock].split(b"\n", 1)
+        return line
+
+    # --- physical addresses, as a CPU would, but without one
+
+    def read(self, address, size):
+        """1, 2, 4 or 8 bytes of memory or of a device's registers."""
+        return int(self._access(f"read{'bw_l___q'[size - 1]} {address:#x}"), 0)
+
+    def write(self, address, size, value):
+        self._access(f"write{'bw_l___q'[size - 1]} {address:#x} {value:#x}")
+
+    def _access(self, request):
+        self._probe.sendall(f"{request}\n".encode())
+        answer = self._read_line(self._probe, Deadline(10)).decode()
+        if not answer.startswith("OK"):
+            raise Failed(f"L0 {request}: {answer}")
+        return answer[3:]
+
+    # --- power
 
     def reset(self):
         """The power button: no warning for anybody inside."""
@@ -118,3 +156,4 @@ class Machine:
         self.process.wait()
         self.agent.close()
         self._qmp.close()
+        self._probe.close()

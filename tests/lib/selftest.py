@@ -12,11 +12,12 @@ from lib.machine import Machine
 from lib.outcome import EmulatorFault, check
 
 
-def run_in_host(test, host, binary, at_least):
+def run_in_host(test, host, binary, at_least, environment=""):
     """Runs a static kselftest binary in the host; its points become parts."""
     source = paths.built(paths.SELFTESTS / binary)
     shutil.copy(source, host.share / source.name)
-    command = host.finish(host.start(f"cd /tmp && /share/{source.name}", 120), 130, None)
+    script = f"cd /tmp && {environment} /share/{source.name}"
+    command = host.finish(host.start(script, 120), 130, None)
     (test.folder / f"{source.name}.tap").write_text(command.output)
     points = ktap.parse(command.output)
     for point in points:

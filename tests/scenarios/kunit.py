@@ -4,7 +4,7 @@
 from lib import ktap
 from lib.outcome import check
 
-AT_LEAST = 10
+AT_LEAST = 50
 OURS = ("luo", "liveupdate")
 
 
