@@ -88,12 +88,6 @@ wanted()
 	} | sha256sum | cut -d ' ' -f 1
 }
 
-# fragment_off FILE: a kernel configuration fragment without live update
-fragment_off()
-{
-	sed '/^CONFIG_LIVEUPDATE/d' "$1"
-}
-
 # ccache with a cache of our own; quiet and without it where it is missing
 compiler()
 {
