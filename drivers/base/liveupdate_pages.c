@@ -103,6 +103,8 @@ void dlu_pages_unkeep(struct dlu_slot *slot)
 {
 	struct dlu_pages *pages;
 
+	KUNIT_STATIC_STUB_REDIRECT(dlu_pages_unkeep, slot);
+
 	while (slot->nr_pages) {
 		pages = &slot->pages[--slot->nr_pages];
 		kho_unpreserve_pages(phys_to_page(pages->pa),

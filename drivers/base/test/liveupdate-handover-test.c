@@ -529,6 +529,19 @@ static void memory_not_taken_is_freed_at_finish(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, freed(2));
 }
 
+static unsigned int unkept;
+
+/* Counts, and does it all the same. */
+static void count_unkeep(struct dlu_slot *slot)
+{
+	struct kunit *test = kunit_get_current_test();
+
+	unkept += slot->nr_pages;
+	kunit_deactivate_static_stub(test, dlu_pages_unkeep);
+	dlu_pages_unkeep(slot);
+	kunit_activate_static_stub(test, dlu_pages_unkeep, count_unkeep);
+}
+
 static int try_keep(struct fake_dev *d, struct page *page, unsigned int order)
 {
 	guard(device)(&d->dev);
@@ -556,10 +569,15 @@ static void memory_is_kept_while_preparing_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, try_keep(d, kept[0], 0), -EBUSY);
 
 	/* the driver's again, and can be kept once more */
+	unkept = 0;
+	kunit_activate_static_stub(test, dlu_pages_unkeep, count_unkeep);
 	dlu_set_cancel(&bus->out);
+	KUNIT_EXPECT_EQ(test, unkept, DEV_LIVEUPDATE_MAX_PAGES);
 	KUNIT_ASSERT_EQ(test, fake_build_one(test, d), 0);
 	KUNIT_EXPECT_EQ(test, bus->out.slots[0].nr_pages, 0);
 	KUNIT_EXPECT_EQ(test, try_keep(d, kept[0], 3), 0);
+	device_release_driver(&d->dev);
+	KUNIT_EXPECT_EQ(test, unkept, DEV_LIVEUPDATE_MAX_PAGES + 1);
 }
 
 static void lookup_is_linear_up_to_1024_devices(struct kunit *test)

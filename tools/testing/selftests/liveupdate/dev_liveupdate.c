@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -26,7 +27,7 @@
 #define DEVICES	"/sys/bus/pci/devices/"
 #define SYSFS	"/sys/kernel/liveupdate/"
 #define DEBUGFS	"/sys/kernel/debug/liveupdate/"
-#define TRACING	"/sys/kernel/debug/tracing/"
+#define TRACING	"/sys/kernel/tracing/"
 #define NOBODY	65534
 
 static char *read_file(const char *path)
@@ -406,8 +407,10 @@ TEST_F(device, trace_shows_bus_after_driver_and_cancel_in_reverse)
 {
 	const char *trace, *prepare_bus, *cancel_bus, *driver;
 
+	if (access(TRACING "trace", F_OK))
+		mount("tracefs", TRACING, "tracefs", 0, NULL);
 	if (write_file(TRACING "events/liveupdate/enable", "1"))
-		SKIP(return, "no tracing of events in debugfs");
+		SKIP(return, "no tracing of events");
 	close(open(TRACING "trace", O_WRONLY | O_TRUNC));
 	ASSERT_EQ(prepare(self->requested), 0);
 	ASSERT_EQ(write_file(SYSFS "prepare", "0"), 0);
