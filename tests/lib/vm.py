@@ -76,20 +76,20 @@ class VM:
     def report(self, before=None):
         """What the scenario's metrics say of this guest. `before` is the answer
         before the update; without it, the first one."""
-        first = before or self.line.answers[0]
+        first, last = before or self.line.answers[0], self.line.last
         recent = sorted(self.line.answers[-20:], key=lambda a: a.round_trip)
         best = recent[0]
         return {
             "guest_uptime_monotonic": self._continuous("mono_us")
             and self._continuous("boot_us"),
-            "pattern_ok": best.values["bad"] == 0 and best.values["filled"] > 0
-            and self.line.last.values["passes"] > first.values["passes"] + 1,
-            "pattern_bytes": best.values["filled"],
+            "pattern_ok": last.values["bad"] == 0 and last.values["filled"] > 0
+            and last.values["passes"] > first.values["passes"] + 1,
+            "pattern_bytes": last.values["filled"],
             "tcp_ok": len(self.line.hellos) == 1 and not self.line.lost
             and not self.line.out_of_order,
-            "counter_ok": self.line.last.values["went_back"] == 0
+            "counter_ok": last.values["went_back"] == 0
             and self._continuous("counter", standing=True),
-            "counter_gap_ms": self.line.last.values["max_gap_ms"],
+            "counter_gap_ms": last.values["max_gap_ms"],
             "clock_error_ms": round(best.clock_error_us / 1e3, 3),
             "clock_error_bound_ms": round(best.round_trip * 500, 3),
             "silence_ms": round(self.silence * 1e3),
