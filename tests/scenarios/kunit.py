@@ -4,8 +4,8 @@
 from lib import ktap
 from lib.outcome import check
 
-AT_LEAST = 50
-OURS = ("luo", "liveupdate")
+AT_LEAST = 65
+OURS = ("luo", "liveupdate", "pci-liveupdate")
 
 
 def run(test):
