@@ -6,4 +6,4 @@ from lib.selftest import run_in_host
 
 def run(test):
     host = test.host().boot("a", luod=False)
-    run_in_host(test, host, "liveupdate/luo_host", at_least=5)
+    run_in_host(test, host, "liveupdate/luo_host", at_least=16)

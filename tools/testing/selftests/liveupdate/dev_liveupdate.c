@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -24,41 +23,10 @@
 #include "../kselftest.h"
 #include "../kselftest_harness.h"
 
+#include "host_files.h"
+
 #define DEVICES	"/sys/bus/pci/devices/"
-#define SYSFS	"/sys/kernel/liveupdate/"
-#define DEBUGFS	"/sys/kernel/debug/liveupdate/"
-#define TRACING	"/sys/kernel/tracing/"
 #define NOBODY	65534
-
-static char *read_file(const char *path)
-{
-	static char buf[65536];
-	ssize_t len = -1;
-	int fd = open(path, O_RDONLY);
-
-	if (fd >= 0) {
-		len = read(fd, buf, sizeof(buf) - 1);
-		close(fd);
-	}
-	buf[len < 0 ? 0 : len] = '\0';
-
-	return buf;
-}
-
-/* 0, or the errno of the write */
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	int err = 0;
-
-	if (fd < 0)
-		return errno;
-	if (write(fd, text, strlen(text)) < 0)
-		err = errno;
-	close(fd);
-
-	return err;
-}
 
 static bool reads(const char *path, const char *text)
 {
@@ -407,11 +375,8 @@ TEST_F(device, trace_shows_bus_after_driver_and_cancel_in_reverse)
 {
 	const char *trace, *prepare_bus, *cancel_bus, *driver;
 
-	if (access(TRACING "trace", F_OK))
-		mount("tracefs", TRACING, "tracefs", 0, NULL);
-	if (write_file(TRACING "events/liveupdate/enable", "1"))
+	if (trace_start())
 		SKIP(return, "no tracing of events");
-	close(open(TRACING "trace", O_WRONLY | O_TRUNC));
 	ASSERT_EQ(prepare(self->requested), 0);
 	ASSERT_EQ(write_file(SYSFS "prepare", "0"), 0);
 	trace = read_file(TRACING "trace");
@@ -427,7 +392,7 @@ TEST_F(device, trace_shows_bus_after_driver_and_cancel_in_reverse)
 	driver = traced(trace, "cancel", self->name, "driver");
 	if (driver)
 		EXPECT_GT(driver, cancel_bus);
-	EXPECT_EQ(write_file(TRACING "events/liveupdate/enable", "0"), 0);
+	EXPECT_EQ(trace_stop(), 0);
 }
 
 TEST_HARNESS_MAIN

@@ -25,40 +25,9 @@
 #include "../kselftest.h"
 #include "../kselftest_harness.h"
 
-#define SYSFS	"/sys/kernel/liveupdate/"
-#define DEBUGFS	"/sys/kernel/debug/liveupdate/"
-#define TRACING	"/sys/kernel/debug/tracing/"
+#include "host_files.h"
+
 #define DEVICE	"/dev/liveupdate_test"
-
-static char *read_file(const char *path)
-{
-	static char buf[8192];
-	ssize_t len = -1;
-	int fd = open(path, O_RDONLY);
-
-	if (fd >= 0) {
-		len = read(fd, buf, sizeof(buf) - 1);
-		close(fd);
-	}
-	buf[len < 0 ? 0 : len] = '\0';
-
-	return buf;
-}
-
-/* 0, or the errno of the write */
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	int err = 0;
-
-	if (fd < 0)
-		return errno;
-	if (write(fd, text, strlen(text)) < 0)
-		err = errno;
-	close(fd);
-
-	return err;
-}
 
 static bool state_is(const char *state)
 {
@@ -422,9 +391,8 @@ TEST_F(host, tracepoints_tell_states_and_calls)
 {
 	char *text;
 
-	if (write_file(TRACING "events/liveupdate/enable", "1"))
-		SKIP(return, "no tracing of events in debugfs");
-	close(open(TRACING "trace", O_WRONLY | O_TRUNC));
+	if (trace_start())
+		SKIP(return, "no tracing of events");
 	ASSERT_EQ(write_file(SYSFS "prepare", "1"), 0);
 	ASSERT_EQ(write_file(SYSFS "prepare", "0"), 0);
 	text = read_file(TRACING "trace");
@@ -434,7 +402,7 @@ TEST_F(host, tracepoints_tell_states_and_calls)
 	if (!access(DEVICE, F_OK))
 		EXPECT_NE(strstr(text, "liveupdate_call_end: prepare test err=0"),
 			  NULL);
-	EXPECT_EQ(write_file(TRACING "events/liveupdate/enable", "0"), 0);
+	EXPECT_EQ(trace_stop(), 0);
 }
 
 TEST_F(host, timeline_keeps_stamps_in_order)
