@@ -19,19 +19,15 @@ def run(test):
     attempt(host, vm, "FREEZE", abort)
     before = test.metrics["before"] = resources.look(host)
 
-    looks = []
     for event in ("START_PRESERVATION", "FREEZE"):
         for way in (abort, refuse, vanish, expire):
             with test.part(f"{way.__name__} at {event}"):
                 during = attempt(host, vm, event, way)
                 after = resources.look(host)
-                looks.append(after)
                 test.metrics[f"{way.__name__} at {event}"] = {"during": during, "after": after}
                 check(during["pinned_pages"] > before["pinned_pages"],
                       f"pinned pages to show what is preserved: {during}")
                 resources.check_as_before(before, after)
-    with test.part("nothing adds up"):
-        resources.check_no_drift(looks)
     with test.part("the next update succeeds"):
         equal(host.agent.greetings, 1, "kernels so far")
         host.update("b")
