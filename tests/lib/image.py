@@ -57,6 +57,13 @@ def host(qemu=True, luod=True):
     return _write(archive, target, inputs)
 
 
+def make_all():
+    """Makes what every scenario boots, before several of them want it at once."""
+    host(qemu=paths.QEMU.exists(), luod=paths.LUOD.exists())
+    guest()
+    tsc_khz()
+
+
 def guest():
     """The VM's: one program."""
     program = _program(paths.TESTS / "guest" / "workload.c")

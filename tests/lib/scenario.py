@@ -110,6 +110,7 @@ class Test:
     def close(self):
         for host in self._hosts:
             host.close()
+        self._hosts = []
         self.seconds = time.monotonic() - self._started
         metrics = {
             "scenario": self.name, "result": self.result, "text": self.text,
