@@ -36,6 +36,12 @@ def probe(name, bus, **options):
     return f"hlu-probe,id={name},bus={bus}{more}"
 
 
+def probes(places):
+    """A card in each port of {card: (port, slot)}."""
+    return [line for name, (port, slot) in places.items()
+            for line in (root_port(port, slot), probe(name, port))]
+
+
 # --- the view from outside
 
 class Function:

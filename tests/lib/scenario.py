@@ -23,6 +23,7 @@ class Part:
     name: str
     passed: bool
     text: str = ""
+    skipped: bool = False
 
 
 class Scenario:
@@ -98,9 +99,9 @@ class Test:
         else:
             self.parts.append(Part(name, True))
 
-    def record(self, name, passed, text=""):
-        """A subtest that somebody else ran (KUnit, kselftest)."""
-        self.parts.append(Part(name, passed, text))
+    def record(self, point, text=""):
+        """A subtest that somebody else ran (KUnit, kselftest): its ktap.Point."""
+        self.parts.append(Part(str(point), point.passed, text, point.skipped))
 
     def end(self):
         bad = [part.name for part in self.parts if not part.passed]
@@ -118,7 +119,8 @@ class Test:
             "seconds_wall": round(self.seconds, 1), **self.metrics,
         }
         if self.parts:
-            metrics["parts"] = {part.name: part.passed for part in self.parts}
+            metrics["parts"] = {part.name: SKIPPED if part.skipped else part.passed
+                                for part in self.parts}
         target = paths.RESULTS / f"{self.name}.json"
         target.write_text(json.dumps(metrics, indent=2) + "\n")
 

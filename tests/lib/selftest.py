@@ -21,7 +21,7 @@ def run_in_host(test, host, binary, at_least, environment=""):
     (test.folder / f"{source.name}.tap").write_text(command.output)
     points = ktap.parse(command.output)
     for point in points:
-        test.record(f"{source.name}: {point}", point.passed, command.output)
+        test.record(point, command.output)
     ran = [point for point in points if not point.skipped]
     test.metrics[f"{source.name}_ran"] = len(ran)
     check(len(ran) >= at_least,

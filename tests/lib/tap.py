@@ -12,7 +12,8 @@ def point(number, test):
     if test.parts:
         print(f"# Subtest: {test.name}\n    1..{len(test.parts)}")
         for index, part in enumerate(test.parts, 1):
-            print(f"    {'' if part.passed else 'not '}ok {index} - {_clean(part.name)}")
+            print(f"    {'' if part.passed else 'not '}ok {index} - {_clean(part.name)}"
+                  f"{' # SKIP' if part.skipped else ''}")
             if not part.passed:
                 _block(part.text, "      ")
     good = test.result in (PASSED, SKIPPED)

@@ -4,26 +4,21 @@ the others go on, and so does the update. Once in prepared, once in the incoming
 kernel before finish."""
 
 from lib.device import message
-from lib.hardware import Slot, probe, root_port
+from lib.hardware import Slot, probe, probes
 from lib.outcome import equal
-from lib.probe import Probe, add_figures
+from lib.probe import add_figures, arm_all
 from lib.update import NO_DRIVER, Update
 
-NAMES = {"early": ("rp2", 2), "late": ("rp3", 3), "kept": ("rp4", 4)}
-DEVICES = [line for name, (port, slot) in NAMES.items()
-           for line in (root_port(port, slot), probe(name, port))]
+PLACES = {"early": ("rp2", 2), "late": ("rp3", 3), "kept": ("rp4", 4)}
 
 
 def run(test):
-    host = test.host().boot("a", luod=False, devices=DEVICES, iommu=False)
-    probes = {name: Probe(host, name) for name in NAMES}
-    for one in probes.values():
-        one.arm()
-        one.device().request()
-    devices = {name: one.device() for name, one in probes.items()}
-    kept, late = probes["kept"], probes["late"]
+    host = test.host().boot("a", luod=False, devices=probes(PLACES), iommu=False)
+    cards = arm_all(host, PLACES)
+    devices = {name: one.device() for name, one in cards.items()}
+    kept, late = cards["kept"], cards["late"]
     update = Update(host, cmdline=NO_DRIVER).prepare()
-    for one in probes.values():
+    for one in cards.values():
         one.reset_counters()
 
     with test.part("pulled in prepared: lost, the others go on"):
@@ -47,7 +42,7 @@ def run(test):
         equal(kept.device().marks[1:], (0, 0), "preserved and reclaimed")
     with test.part("the slots take new cards"):
         for name in ("early", "late"):
-            port, _ = NAMES[name]
+            port, _ = PLACES[name]
             Slot(host.machine, port).plug(probe(f"new-{name}", port))
             host.wait(lambda at=devices[name]: at.there, 30, f"card in the slot of {name}")
             equal(devices[name].marks, (0, 0, 0), "requested, preserved and reclaimed")
@@ -55,7 +50,7 @@ def run(test):
 
 def pull(host, name, device):
     mark = host.console.mark
-    Slot(host.machine, NAMES[name][0]).pull()
+    Slot(host.machine, PLACES[name][0]).pull()
     said = message(host, mark, device.address, "lost to the live update")
     host.wait(lambda: not device.there, 20, f"end of {device}")
     return said

@@ -7,30 +7,25 @@ The slots are changed between the first word of the incoming kernel and its firs
 look at PCI, with all CPUs standing still."""
 
 from lib.device import message
-from lib.hardware import Slot, probe, root_port
+from lib.hardware import Slot, probe, probes
 from lib.outcome import check, equal
-from lib.probe import Probe, add_figures
+from lib.probe import Probe, add_figures, arm_all
 from lib.update import Update
 
-NAMES = {"empty": ("rp2", 2), "other": ("rp3", 3), "twin": ("rp4", 4), "same": ("rp5", 5)}
-DEVICES = [line for name, (port, slot) in NAMES.items()
-           for line in (root_port(port, slot), probe(name, port))]
+PLACES = {"empty": ("rp2", 2), "other": ("rp3", 3), "twin": ("rp4", 4), "same": ("rp5", 5)}
 
 
 def run(test):
-    host = test.host().boot("a", luod=False, devices=DEVICES, iommu=False)
-    probes = {name: Probe(host, name) for name in NAMES}
-    for one in probes.values():
-        one.arm()
-        one.device().request()
-    devices = {name: one.device() for name, one in probes.items()}
-    same = probes["same"]
+    host = test.host().boot("a", luod=False, devices=probes(PLACES), iommu=False)
+    cards = arm_all(host, PLACES)
+    devices = {name: one.device() for name, one in cards.items()}
+    same = cards["same"]
     update = Update(host).prepare()
     same.reset_counters()
     mark = host.console.mark
 
     def change():
-        slots = {name: Slot(host.machine, port) for name, (port, _) in NAMES.items()}
+        slots = {name: Slot(host.machine, port) for name, (port, _) in PLACES.items()}
         slots["empty"].pull()
         slots["other"].pull("edu,id=card,bus=rp3")
         slots["twin"].pull(probe("new-twin", "rp4"))
