@@ -30,7 +30,7 @@ class VM:
         # No search on 255 buses that are not there, no guests of its own: each
         # is seconds of emulated exits in a guest's boot. So are the machine's
         # options below.
-        append = (f"console=ttyS0 loglevel=4 panic=-1 kunit.enable=0 pci=lastbus=0 "
+        append = (f"console=ttyS0 loglevel=4 panic=-1 kunit.enable=0 tsc=nowatchdog pci=lastbus=0 "
                   f"initcall_blacklist=kho_test_init,svm_init "
                   f"hlu.name={self.name} hlu.ip={self.ip} "
                   f"hlu.peer={self.host.peer.address} hlu.fill={self.fill}")
