@@ -28,7 +28,8 @@
  *    because drivers get a VF only after its PF.
  * 6. of a function: it becomes an ordinary one. If nobody reclaimed it, bus
  *    mastering and MSI go off, and it is reset, but for bridges and for what
- *    had no driver before either.
+ *    had no driver before either. Its IOMMU has blocked it before, and lets the
+ *    kernel use it after.
  *
  * Unhappy paths:
  *
@@ -49,7 +50,7 @@
 #include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/init.h>
-#include <linux/iommu.h>
+#include <linux/iommu_liveupdate.h>
 #include <linux/kho/abi/pci.h>
 #include <linux/liveupdate_host.h>
 #include <linux/mutex.h>
@@ -330,19 +331,6 @@ static int possible_bars(struct pci_dev *dev, char *why, size_t size)
 	return 0;
 }
 
-/* The next kernel would switch translation off under a running DMA. */
-static int possible_iommu(struct pci_dev *dev, char *why, size_t size)
-{
-	struct iommu_domain *domain = iommu_get_domain_for_dev(&dev->dev);
-
-	if (pci_is_bridge(dev) || !domain ||
-	    domain->type == IOMMU_DOMAIN_IDENTITY)
-		return 0;
-
-	return refuse(why, size, -EOPNOTSUPP,
-		      "is translated by an IOMMU, whose tables cannot be kept yet: boot with iommu=pt");
-}
-
 static int pci_liveupdate_possible(struct device *dev, char *why, size_t size)
 {
 	struct pci_dev *pdev = to_pci_dev(dev);
@@ -373,7 +361,7 @@ static int pci_liveupdate_possible(struct device *dev, char *why, size_t size)
 	if (!err)
 		err = possible_bars(pdev, why, size);
 
-	return err ?: possible_iommu(pdev, why, size);
+	return err ?: iommu_liveupdate_possible(dev, why, size);
 }
 
 static int pci_liveupdate_suppliers(struct device *dev,
@@ -422,25 +410,30 @@ static void stop(struct pci_dev *dev)
 	pci_wait_for_pending_transaction(dev);
 }
 
+static void stop_unclaimed(struct pci_dev *dev)
+{
+	int err;
+
+	stop(dev);
+	err = pci_reset_function_locked(dev);
+	if (err)
+		pci_warn(dev, "nobody reclaimed it after the live update; its bus mastering is off, it cannot be reset: %pe\n",
+			 ERR_PTR(err));
+	else
+		pci_info(dev, "nobody reclaimed it after the live update: reset\n");
+}
+
 static void pci_liveupdate_finish(struct device *dev)
 {
 	struct pci_dev *pdev = to_pci_dev(dev);
 	bool kept = dev_liveupdate_reclaimed(dev) || pci_is_bridge(pdev);
-	int err;
 
 	if (pdev->liveupdate)
 		kept |= pdev->liveupdate->unused;
 	pci_liveupdate_detach(pdev);
-	if (kept)
-		return;
-
-	stop(pdev);
-	err = pci_reset_function_locked(pdev);
-	if (err)
-		pci_warn(pdev, "nobody reclaimed it after the live update; its bus mastering is off, it cannot be reset: %pe\n",
-			 ERR_PTR(err));
-	else
-		pci_info(pdev, "nobody reclaimed it after the live update: reset\n");
+	if (!kept)
+		stop_unclaimed(pdev);
+	iommu_liveupdate_release(dev);
 }
 
 const struct dev_liveupdate_bus pci_liveupdate_bus = {

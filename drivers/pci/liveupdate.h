@@ -8,6 +8,7 @@
 #include <linux/dev_liveupdate.h>
 #include <linux/jump_label_ratelimit.h>
 #include <linux/pci.h>
+#include <linux/pci_liveupdate.h>
 
 struct pci_bars_ser;
 struct pci_function_ser;
@@ -97,7 +98,6 @@ const char *pci_liveupdate_compare(const struct pci_function_ser *ser,
 				   const struct pci_function_ser *found);
 
 /* liveupdate_scan.c */
-void pci_liveupdate_lose(struct pci_dev *dev, const char *why);
 void pci_liveupdate_adopt(struct pci_dev *dev);
 void pci_liveupdate_verify(struct pci_dev *dev);
 void pci_liveupdate_bar_masks(struct pci_dev *dev, u32 *bars, u32 *rom);
@@ -154,7 +154,6 @@ static inline bool pci_liveupdate_recorded(struct pci_bus *bus,
 	return false;
 }
 
-static inline void pci_liveupdate_lose(struct pci_dev *dev, const char *why) { }
 static inline void pci_liveupdate_adopt(struct pci_dev *dev) { }
 static inline void pci_liveupdate_verify(struct pci_dev *dev) { }
 static inline void pci_liveupdate_bar_masks(struct pci_dev *dev, u32 *bars,

@@ -52,10 +52,10 @@ static void quiet(struct pci_dev *dev)
 
 /**
  * pci_liveupdate_lose - Treat a preserved function like any other.
- * @dev: The function, not added yet.
+ * @dev: The function. It has no driver yet.
  * @why: The reason, for an administrator.
  *
- * Context: Enumeration.
+ * Context: Process context; enumeration, or the probe of its IOMMU.
  */
 void pci_liveupdate_lose(struct pci_dev *dev, const char *why)
 {

@@ -96,6 +96,7 @@ int liveupdate_unregister_subsystem(struct liveupdate_subsystem *sub);
 void *liveupdate_payload_alloc(struct liveupdate_subsystem *sub, size_t len);
 const void *liveupdate_payload_get(const char *name, const char *compatible,
 				   size_t *len);
+void liveupdate_load_early(void);
 enum liveupdate_state liveupdate_state(void);
 int liveupdate_state_hold(void);
 void liveupdate_state_release(void);
@@ -125,6 +126,8 @@ static inline const void *liveupdate_payload_get(const char *name,
 {
 	return ERR_PTR(-EOPNOTSUPP);
 }
+
+static inline void liveupdate_load_early(void) { }
 
 static inline enum liveupdate_state liveupdate_state(void)
 {

@@ -14,9 +14,10 @@
  *
  * Happy path:
  *
- * 1. prepare: subsystems do all that can be done while guests run. From here
- *    on, files that need prepare (&struct liveupdate_file_ops) can no longer
- *    be added to sessions; memfds can.
+ * 1. prepare: subsystems do all that can be done while guests run, and each
+ *    file of a session is asked whether it can come along. From here on, files
+ *    that need prepare (&struct liveupdate_file_ops) can no longer be added to
+ *    sessions; memfds can.
  * 2. reboot(2): subsystems freeze; the sessions' files freeze at their place
  *    in the order; the handover page is sealed. The lock is kept: nothing
  *    moves until the jump.
@@ -384,7 +385,7 @@ void liveupdate_jump(void)
  *
  * The core owns the memory, which is gone after finish.
  *
- * Context: From early initcalls on.
+ * Context: From early initcalls, or liveupdate_load_early(), on.
  * Return: The payload, or an ERR_PTR of the table in luo_handover.c.
  */
 const void *liveupdate_payload_get(const char *name, const char *compatible,
@@ -415,6 +416,11 @@ EXPORT_SYMBOL_GPL(liveupdate_payload_get);
  * The sessions' files are a member of the order, so that whatever fails after
  * them brings them back as well.
  */
+static int luo_files_prepare(struct liveupdate_subsystem *sub)
+{
+	return luo_session_prepare();
+}
+
 static int luo_files_reboot(struct liveupdate_subsystem *sub)
 {
 	int err = luo_session_serialize();
@@ -437,6 +443,7 @@ static void luo_files_finish(struct liveupdate_subsystem *sub)
 }
 
 static const struct liveupdate_subsystem_ops luo_files_ops = {
+	.prepare = luo_files_prepare,
 	.reboot = luo_files_reboot,
 	.cancel = luo_files_cancel,
 	.finish = luo_files_finish,
@@ -500,14 +507,16 @@ static struct notifier_block luo_host_reboot_nb = {
 
 static int __init luo_host_incoming(void)
 {
+	static bool loaded __initdata;
 	struct luo_host_ser *ser;
 	phys_addr_t pa;
 	size_t len;
 	int err;
 
-	if (!kho_is_enabled() ||
+	if (loaded || !kho_is_enabled() ||
 	    kho_retrieve_subtree(LUO_HOST_KHO_ENTRY_NAME, &pa, &len))
 		return 0;
+	loaded = true;
 
 	ser = phys_to_virt(pa);
 	err = len < sizeof(*ser) ? -EBADMSG : luo_handover_verify(ser);
@@ -534,6 +543,19 @@ static int __init luo_host_incoming(void)
 	return 0;
 }
 early_initcall(luo_host_incoming);
+
+/**
+ * liveupdate_load_early - Read the handover before early initcalls.
+ *
+ * For what has to know before interrupts are set up. Otherwise an early
+ * initcall does so.
+ *
+ * Context: start_kernel(), when memory can be allocated.
+ */
+void __init liveupdate_load_early(void)
+{
+	luo_host_incoming();
+}
 
 static int __init luo_host_outgoing(void)
 {
