@@ -11,6 +11,7 @@ from lib import image, paths
 from lib.agent import Agent
 from lib.clock import Deadline
 from lib.console import Console
+from lib.iommu import VTD
 from lib.machine import Machine
 from lib.outcome import CommandFailed, HostDied, Timeout, check
 from lib.peer import Peer
@@ -18,8 +19,12 @@ from lib.timeline import Timeline
 from lib.vm import VM
 
 # no_timer_check: the kernel's 10 ms test of the timer interrupt ends in a panic
-# when the machine that emulates it is busy
+# when the machine that emulates it is busy.
+# tsc=nowatchdog: before the first clocksource but jiffies, a CPU that compares TSCs
+# waits for the other one without interrupts, and by a clock that stands still
+# then; if that one is in stop_machine(), both wait for good
 CMDLINE = ("console=ttyS0 kho=on liveupdate=on intel_iommu=on panic=-1 no_timer_check "
+           "tsc=nowatchdog "
            "initcall_blacklist=kho_test_init")
 
 
@@ -63,7 +68,7 @@ class Host:
     # --- power
 
     def boot(self, kernel="a", cmdline="", luod=True, kunit=False, terminal=False,
-             devices=(), iommu=True):
+             devices=(), iommu=VTD):
         """Power on. Returns when the agent inside answers."""
         images = self.folder / "images"
         images.mkdir(parents=True, exist_ok=True)

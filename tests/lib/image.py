@@ -12,9 +12,12 @@ from lib import paths
 from lib.cpio import Archive
 from lib.outcome import Failed
 
-HOST_PROGRAMS = ("agent", "bridge", "holdup", "kexec", "probe", "session")
+# each with the other files it is made of
+HOST_PROGRAMS = {"agent": (), "bridge": (), "dma": ("luo", "memory", "relay", "ring", "vfio"),
+                 "holdup": (), "kexec": (), "probe": ("ring",), "session": ("luo",)}
 # the kernel's own: the rest of its uapi is not for libc
-UAPI = ("linux/liveupdate.h", "misc/hlu_probe.h")
+UAPI = ("linux/iommufd.h", "linux/liveupdate.h", "linux/vfio.h", "misc/hlu_probe.h")
+INCLUDE = re.compile(r'^#include [<"](.+)[>"]', re.M)
 VM_FIRMWARE = ("bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin")
 
 
@@ -28,8 +31,9 @@ def host(qemu=True, luod=True):
     if luod:
         binaries["/usr/bin/luod"] = paths.built(paths.LUOD)
         binaries["/usr/bin/luoctl"] = paths.built(paths.LUOCTL)
-    for name in HOST_PROGRAMS:
-        binaries[f"/host/{name}"] = _program(paths.TESTS / "host" / f"{name}.c")
+    for name, others in HOST_PROGRAMS.items():
+        binaries[f"/host/{name}"] = _program(*(paths.TESTS / "host" / f"{one}.c"
+                                               for one in (name, *others)))
     libraries = {str(lib): lib for source in binaries.values() for lib in _libraries(source)}
     scripts = [path for path in sorted((paths.TESTS / "host").iterdir())
                if path.suffix == ".sh"]
@@ -110,25 +114,38 @@ def _busybox(archive):
             archive.link(f"/bin/{applet}", "busybox")
 
 
-def _program(source):
-    """A static program from one C file."""
-    target = paths.TESTBED / "bin" / source.stem
-    text = source.read_text()
-    headers = [name for name in UAPI if f"#include <{name}>" in text]
-    inputs = [source, *(paths.built(paths.LINUX / "include/uapi" / name) for name in headers)]
+def _program(*sources):
+    """A static program; it is called as its first source."""
+    target = paths.TESTBED / "bin" / sources[0].stem
+    own, uapi = _headers(sources)
+    inputs = [*sources, *own, *(paths.built(paths.LINUX / "include/uapi" / name) for name in uapi)]
     if _fresh(target, inputs):
         return target
     command = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-static", "-s"]
-    for name in headers:
+    for name in uapi:
         copy = paths.TESTBED / "include" / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes((paths.LINUX / "include/uapi" / name).read_bytes())
-    if headers:
-        command += ["-idirafter", paths.TESTBED / "include"]
+    if uapi:
+        # what an installation would take out
+        command += ["-I", paths.TESTBED / "include", "-D__user=", "-D__counted_by(member)="]
     target.parent.mkdir(parents=True, exist_ok=True)
-    _call([*command, "-o", target, source])
+    _call([*command, "-o", target, *sources])
     _stamp(target, inputs)
     return target
+
+
+def _headers(sources):
+    """Our own headers beside the sources, and the kernel's."""
+    found, uapi = list(sources), set()
+    for path in found:
+        for name in INCLUDE.findall(path.read_text()):
+            header = path.parent / name
+            if name in UAPI:
+                uapi.add(name)
+            elif header.exists() and header not in found:
+                found.append(header)
+    return found[len(sources):], sorted(uapi)
 
 
 def _stripped(binary):

@@ -6,6 +6,7 @@ import select
 import socket
 import subprocess
 
+from lib import iommu as vtd
 from lib import paths
 from lib.clock import Deadline
 from lib.outcome import Failed, HostDied, Timeout
@@ -18,7 +19,7 @@ class Machine:
     clean up, and all of it ends with this process."""
 
     def __init__(self, kernel, initrd, cmdline, folder, shares=(), memory="3G",
-                 cpus=2, terminal=False, bare=False, devices=(), iommu=True):
+                 cpus=2, terminal=False, bare=False, devices=(), iommu=vtd.VTD):
         self.folder = folder
         self.console = folder / "console.log"
         self.agent, agent_end = socket.socketpair()
@@ -36,7 +37,9 @@ class Machine:
             "-mon", "chardev=qmp,mode=control",
             "-kernel", str(kernel), "-initrd", str(initrd), "-append", cmdline,
         ]
-        command += ["-no-reboot"] if bare else self._devices(agent_end, shares, iommu)
+        if iommu and not bare:
+            command += ["-device", iommu, *vtd.trace(folder)]
+        command += ["-no-reboot"] if bare else self._devices(agent_end, shares)
         if devices:
             command += self._extra(devices, probe_end)
         if terminal:
@@ -58,9 +61,8 @@ class Machine:
         self.qmp("qmp_capabilities")
 
     @staticmethod
-    def _devices(agent_end, shares, iommu):
-        command = ["-device", "intel-iommu,intremap=on,caching-mode=on"] if iommu else []
-        command += [
+    def _devices(agent_end, shares):
+        command = [
             # what guests are bridged to; slirp lives in this process, so the
             # guests' connections outlive the host's kernel
             "-netdev", "user,id=lan", "-device", "virtio-net-pci,netdev=lan,romfile=",
@@ -136,6 +138,9 @@ class Machine:
         if not answer.startswith("OK"):
             raise Failed(f"L0 {request}: {answer}")
         return answer[3:]
+
+    def memory(self, address, size):
+        return bytes.fromhex(self._access(f"read {address:#x} {size:#x}")[2:])
 
     # --- power
 

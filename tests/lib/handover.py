@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What one kernel hands over to the next, seen and changed from outside while
+no CPU runs: the host's page (include/linux/kho/abi/luo_host.h), its payloads, and
+the records of the IOMMU in one of them (include/linux/kho/abi/iommu.h)."""
+
+import mmap
+import zlib
+
+from lib.outcome import Failed, check
+
+# the outgoing kernel's page, not where it is
+PAGE_FILE = "/sys/kernel/debug/kho/out/sub_fdts/LUO-host"
+HEAD_SIZE = 48
+# q35 has 2 GiB of 3 below 4 GiB; kernels take pages from above it first
+RAM = ((4 << 30, 1 << 30), (0, 2 << 30))
+CHUNK = 256 << 20
+ALIGN = 4096
+
+HOST_MAGIC = 0x484f554c
+# magic, crc and count, state; the checksum is of what follows it
+HEAD = {"magic": (24, 4), "crc": (28, 4), "state": (32, 4), "count": (36, 4)}
+PAYLOAD_SIZE = 104
+PAYLOAD = {"pa": (80, 8), "len": (88, 8), "crc": (96, 4)}
+
+IOMMU = "iommu"
+# kinds of records in the order in which they stand: size, fields
+RECORDS = {
+    "head": (32, {"hw": (0, 8), "nr_domains": (16, 4), "nr_functions": (20, 4),
+                  "nr_entries": (24, 4), "reserved": (28, 4)}),
+    "domain": (32, {"top": (0, 8), "format": (8, 4), "flags": (12, 4), "top_level": (16, 1),
+                    "vasz_lg2": (17, 1), "reserved": (18, 2), "nr_tables": (24, 4),
+                    "crc": (28, 4)}),
+    "function": (12, {"segment": (0, 4), "bdf": (4, 2), "nr_entries": (6, 2), "domain": (8, 4)}),
+    "entry": (104, {"unit": (0, 8), "segment": (8, 4), "function": (12, 4), "rid": (16, 2),
+                    "domain_id": (18, 2), "reserved": (20, 4),
+                    **{f"word{number}": (24 + 8 * number, 8) for number in range(10)}}),
+}
+
+
+def crc32(data):
+    """As the kernel's crc32_le(~0)."""
+    return zlib.crc32(data) ^ 0xffffffff
+
+
+class Record:
+    """A structure in physical memory; its fields are its attributes."""
+
+    def __init__(self, machine, at, fields):
+        self.__dict__.update(_machine=machine, at=at, fields=fields)
+
+    def __getattr__(self, name):
+        offset, size = self.fields[name]
+        return self._machine.read(self.at + offset, size)
+
+    def __setattr__(self, name, value):
+        offset, size = self.fields[name]
+        self._machine.write(self.at + offset, size, value & (1 << 8 * size) - 1)
+
+
+class Handover:
+    """Of the kernel that runs, which is prepared; found while it runs, for later."""
+
+    def __init__(self, host):
+        self._machine = host.machine
+        head = host.run(f"head -c {HEAD_SIZE} {PAGE_FILE} | od -A n -v -t x1")
+        self._at = _search(host, bytes.fromhex("".join(head.split())))
+        self.head = Record(self._machine, self._at, HEAD)
+
+    def payload(self, name=IOMMU):
+        check(self.head.magic == HOST_MAGIC and self.head.state, f"a handover at {self._at:#x}")
+        for number in range(self.head.count):
+            at = self._at + HEAD_SIZE + number * PAYLOAD_SIZE
+            if self._machine.memory(at, 32).rstrip(b"\0") == name.encode():
+                return Record(self._machine, at, PAYLOAD)
+        raise KeyError(name)
+
+    def seal(self, name=IOMMU):
+        """Right checksums for what was changed."""
+        payload = self.payload(name)
+        payload.crc = crc32(self._machine.memory(payload.pa, payload.len))
+        self.seal_head()
+
+    def seal_head(self):
+        rest = self._machine.memory(self._at + 32, HEAD_SIZE - 32 + self.head.count * PAYLOAD_SIZE)
+        self.head.crc = crc32(rest)
+
+    def iommu(self):
+        """Its records by kind."""
+        at = self.payload().pa
+        head = Record(self._machine, at, RECORDS["head"][1])
+        counts = {"head": 1, "domain": head.nr_domains, "function": head.nr_functions,
+                  "entry": head.nr_entries}
+        found = {}
+        for kind, (size, fields) in RECORDS.items():
+            found[kind] = [Record(self._machine, at + number * size, fields)
+                           for number in range(counts[kind])]
+            at += counts[kind] * size
+        return found
+
+
+def _search(host, head):
+    """The page in physical memory that begins like this. Pages of kernels
+    before may look almost the same."""
+    path = host.folder / "memory"
+    try:
+        for start, size in RAM:
+            for at in range(start, start + size, CHUNK):
+                host.machine.qmp("pmemsave", val=at, size=CHUNK, filename=str(path))
+                with open(path, "rb") as file, \
+                        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+                    found = memory.find(head)
+                    while found >= 0 and found % ALIGN:
+                        found = memory.find(head, found + 1)
+                if found >= 0:
+                    return at + found
+    finally:
+        path.unlink(missing_ok=True)
+    raise Failed("the outgoing kernel's page is nowhere in memory")
