@@ -100,6 +100,20 @@ static const struct iommu_liveupdate_ops *liveupdate_ops(struct device *dev)
 	return dev_iommu_ops(dev)->liveupdate;
 }
 
+static struct iommu_lu_domain_out *find_domain(struct iommu_domain *domain,
+					       unsigned long *index)
+{
+	struct iommu_lu_domain_out *out;
+
+	lockdep_assert_held(&iommu_lu_lock);
+	xa_for_each(&iommu_lu_domains, *index, out) {
+		if (out->domain == domain)
+			return out;
+	}
+
+	return NULL;
+}
+
 /**
  * iommu_liveupdate_preserve_domain - Keep a domain over the next update.
  * @domain: The domain. Its mappings do not change until it is let go.
@@ -113,7 +127,7 @@ static const struct iommu_liveupdate_ops *liveupdate_ops(struct device *dev)
 int iommu_liveupdate_preserve_domain(struct iommu_domain *domain, u32 *index)
 {
 	const struct iommu_ops *ops = domain->owner;
-	struct iommu_lu_domain_out *out, *other;
+	struct iommu_lu_domain_out *out;
 	unsigned long i;
 	int ret;
 
@@ -121,10 +135,8 @@ int iommu_liveupdate_preserve_domain(struct iommu_domain *domain, u32 *index)
 		return -EOPNOTSUPP;
 
 	guard(mutex)(&iommu_lu_lock);
-	xa_for_each(&iommu_lu_domains, i, other) {
-		if (other->domain == domain)
-			return -EEXIST;
-	}
+	if (find_domain(domain, &i))
+		return -EEXIST;
 	out = kzalloc_obj(*out);
 	if (!out)
 		return -ENOMEM;
@@ -160,14 +172,12 @@ void iommu_liveupdate_unpreserve_domain(struct iommu_domain *domain)
 	unsigned long i;
 
 	guard(mutex)(&iommu_lu_lock);
-	xa_for_each(&iommu_lu_domains, i, out) {
-		if (out->domain != domain)
-			continue;
-		xa_erase(&iommu_lu_domains, i);
-		domain->owner->liveupdate->unpreserve_domain(domain);
-		kfree(out);
+	out = find_domain(domain, &i);
+	if (!out)
 		return;
-	}
+	xa_erase(&iommu_lu_domains, i);
+	domain->owner->liveupdate->unpreserve_domain(domain);
+	kfree(out);
 }
 EXPORT_SYMBOL_NS_GPL(iommu_liveupdate_unpreserve_domain, "IOMMUFD_INTERNAL");
 
@@ -207,18 +217,13 @@ int iommu_liveupdate_possible(struct device *dev, char *why, size_t size)
 	return liveupdate_ops(dev)->possible(dev, why, size);
 }
 
-static u32 find_domain(struct iommu_domain *domain)
+static u32 domain_index(struct iommu_domain *domain)
 {
-	struct iommu_lu_domain_out *out;
 	unsigned long i;
 
 	guard(mutex)(&iommu_lu_lock);
-	xa_for_each(&iommu_lu_domains, i, out) {
-		if (out->domain == domain)
-			return i;
-	}
 
-	return IOMMU_FUNCTION_SER_NONE;
+	return find_domain(domain, &i) ? i : IOMMU_FUNCTION_SER_NONE;
 }
 
 static int refuse(struct device *dev, int err, const char *why)
@@ -292,7 +297,7 @@ static int record_use(struct iommu_lu_out *out, struct device *dev,
 		function->domain = IOMMU_FUNCTION_SER_IDENTITY;
 		return record_entries(out, dev, domain);
 	case IOMMU_GROUP_USER:
-		function->domain = find_domain(domain);
+		function->domain = domain_index(domain);
 		if (function->domain == IOMMU_FUNCTION_SER_NONE)
 			return refuse(dev, -EINVAL,
 				      "the domain that it is attached to is not kept: let iommufd preserve its page table in a session");

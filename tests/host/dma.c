@@ -114,11 +114,13 @@ static const char *close_owner(struct owner *o, char **args)
 	return NULL;
 }
 
-static const char *new_space(struct owner *o, uint32_t *ioas)
+/* A page table of a new address space, which has the memory. */
+static const char *new_table(struct owner *o, uint32_t *ioas, uint32_t *hwpt)
 {
 	const char *what = ioas_alloc(o->iommufd, o->huge, ioas);
 
-	return what ?: ioas_map(o->iommufd, *ioas, o->memory.file, o->memory.size, IOVA);
+	what = what ?: ioas_map(o->iommufd, *ioas, o->memory.file, o->memory.size, IOVA);
+	return what ?: vfio_hwpt_alloc(&o->vfio, *ioas, hwpt);
 }
 
 static const char *take(struct owner *o, const char *address)
@@ -126,8 +128,7 @@ static const char *take(struct owner *o, const char *address)
 	const char *what = iommufd_open(&o->iommufd);
 
 	what = what ?: vfio_open(&o->vfio, address, o->iommufd);
-	what = what ?: new_space(o, &o->ioas);
-	what = what ?: vfio_hwpt_alloc(&o->vfio, o->ioas, &o->hwpt);
+	what = what ?: new_table(o, &o->ioas, &o->hwpt);
 	what = what ?: vfio_attach(&o->vfio, o->hwpt);
 	return what ?: vfio_start(&o->vfio);
 }
@@ -284,10 +285,9 @@ static const char *swap_once(struct owner *o, uint32_t *other)
 static const char *renew_once(struct owner *o, uint32_t *unused)
 {
 	uint32_t ioas, hwpt;
-	const char *what = new_space(o, &ioas);
+	const char *what = new_table(o, &ioas, &hwpt);
 
 	(void)unused;
-	what = what ?: vfio_hwpt_alloc(&o->vfio, ioas, &hwpt);
 	what = what ?: vfio_attach(&o->vfio, hwpt);
 	what = what ?: iommufd_destroy(o->iommufd, o->hwpt);
 	what = what ?: iommufd_destroy(o->iommufd, o->ioas);
@@ -343,9 +343,8 @@ static const char *exchange(struct owner *o, uint64_t count, uint32_t other,
 static const char *swap(struct owner *o, char **args)
 {
 	uint32_t ioas, hwpt;
-	const char *what = new_space(o, &ioas);
+	const char *what = new_table(o, &ioas, &hwpt);
 
-	what = what ?: vfio_hwpt_alloc(&o->vfio, ioas, &hwpt);
 	/* an even number brings the first one back */
 	what = what ?: exchange(o, strtoull(args[0], NULL, 0) * 2, hwpt, swap_once);
 	what = what ?: iommufd_destroy(o->iommufd, hwpt);
@@ -404,10 +403,9 @@ static const char *retrieve(struct owner *o, char **args)
 
 static const char *replace(struct owner *o, char **args)
 {
-	const char *what = new_space(o, &o->ioas);
+	const char *what = new_table(o, &o->ioas, &o->hwpt);
 
 	(void)args;
-	what = what ?: vfio_hwpt_alloc(&o->vfio, o->ioas, &o->hwpt);
 	return what ?: vfio_attach(&o->vfio, o->hwpt);
 }
 
