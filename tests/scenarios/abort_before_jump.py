@@ -23,11 +23,10 @@ def run(test):
         for way in (abort, refuse, vanish, expire):
             with test.part(f"{way.__name__} at {event}"):
                 during = attempt(host, vm, event, way)
-                after = resources.look(host)
-                test.metrics[f"{way.__name__} at {event}"] = {"during": during, "after": after}
                 check(during["pinned_pages"] > before["pinned_pages"],
                       f"pinned pages to show what is preserved: {during}")
-                resources.check_as_before(before, after)
+                after = resources.check_as_before(host, before)
+                test.metrics[f"{way.__name__} at {event}"] = {"during": during, "after": after}
     with test.part("the next update succeeds"):
         equal(host.agent.greetings, 1, "kernels so far")
         host.update("b")
