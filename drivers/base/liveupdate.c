@@ -126,6 +126,22 @@ void dlu_notify(struct device *dev)
 }
 
 /**
+ * dev_liveupdate_requested - Whether an administrator asked for a device.
+ * @dev: The device.
+ *
+ * Context: Any. The answer holds while the host's state is held, such as in a
+ *          file handler's callbacks.
+ * Return: Whether it is to be kept alive over the next update.
+ */
+bool dev_liveupdate_requested(struct device *dev)
+{
+	struct dev_liveupdate *lu = dlu_state(dev);
+
+	return lu && test_bit(DLU_REQUESTED, &lu->flags);
+}
+EXPORT_SYMBOL_GPL(dev_liveupdate_requested);
+
+/**
  * dev_liveupdate_preserved - Whether a device is being kept alive.
  * @dev: The device.
  *

@@ -39,6 +39,9 @@ enum pci_liveupdate_fence {
  * @attached: The function is preserved.
  * @awake:    A reference keeps it from being suspended.
  * @unused:   It had no driver before the update.
+ * @msi_held: Whatever is written, its MSI and MSI-X vectors stay masked.
+ * @msi_kept: MSI or MSI-X may be enabled, with masked vectors, since the
+ *            previous kernel: enabling it must not disable it first.
  * @fixed:    Resources that are immovable because of the update.
  * @fenced:   Configuration writes that were kept away.
  *
@@ -53,6 +56,8 @@ struct pci_liveupdate {
 	bool attached;
 	bool awake;
 	bool unused;
+	bool msi_held;
+	bool msi_kept;
 	u32 fixed;
 	atomic_t fenced;
 };
@@ -68,6 +73,17 @@ pci_liveupdate_state(const struct pci_dev *dev)
 extern struct static_key_false_deferred pci_liveupdate_key;
 extern struct list_head pci_liveupdate_functions;
 extern struct mutex pci_liveupdate_lock;
+
+/* msi/liveupdate.c */
+static inline bool pci_liveupdate_msi_held(const struct pci_dev *dev)
+{
+	struct pci_liveupdate *lu = pci_liveupdate_state(dev);
+
+	return lu && READ_ONCE(lu->msi_held);
+}
+
+bool pci_liveupdate_msi_kept(struct pci_dev *dev);
+bool pci_liveupdate_msix_kept(struct pci_dev *dev);
 
 /* liveupdate.c */
 int pci_liveupdate_attach(struct pci_dev *dev, enum pci_liveupdate_fence fence);
@@ -134,6 +150,21 @@ static inline bool pci_liveupdate_fenced(const struct pci_dev *dev, int where,
 }
 
 #else /* CONFIG_LIVEUPDATE */
+
+static inline bool pci_liveupdate_msi_held(const struct pci_dev *dev)
+{
+	return false;
+}
+
+static inline bool pci_liveupdate_msi_kept(struct pci_dev *dev)
+{
+	return false;
+}
+
+static inline bool pci_liveupdate_msix_kept(struct pci_dev *dev)
+{
+	return false;
+}
 
 static inline void pci_liveupdate_hold(struct pci_dev *dev) { }
 static inline void pci_liveupdate_lost(struct pci_dev *dev, const char *why) { }

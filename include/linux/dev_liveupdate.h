@@ -55,6 +55,7 @@ struct dev_liveupdate_bus {
 
 #ifdef CONFIG_LIVEUPDATE
 
+bool dev_liveupdate_requested(struct device *dev);
 bool dev_liveupdate_preserved(struct device *dev);
 bool dev_liveupdate_frozen(struct device *dev);
 bool dev_liveupdate_incoming(struct device *dev);
@@ -76,6 +77,11 @@ struct page *dev_liveupdate_take_pages(struct device *dev, phys_addr_t pa,
 				       unsigned int *order);
 
 #else /* CONFIG_LIVEUPDATE */
+
+static inline bool dev_liveupdate_requested(struct device *dev)
+{
+	return false;
+}
 
 static inline bool dev_liveupdate_preserved(struct device *dev)
 {

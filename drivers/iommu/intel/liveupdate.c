@@ -44,6 +44,7 @@
 #include "../iommu-pages.h"
 #include "iommu.h"
 #include "liveupdate.h"
+#include "liveupdate_irq.h"
 #include "pasid.h"
 
 #define CONTEXT_LO_KNOWN	(BIT_ULL(0) | GENMASK_ULL(3, 2) | VTD_PAGE_MASK)
@@ -532,6 +533,8 @@ bool intel_lu_shutdown(struct intel_iommu *iommu)
 {
 	unsigned int bus;
 
+	if (IS_ENABLED(CONFIG_IRQ_REMAP))
+		intel_irq_lu_shutdown(iommu);
 	if (!iommu->liveupdate || !any_kept(iommu->liveupdate))
 		return false;
 

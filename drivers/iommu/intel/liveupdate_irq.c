@@ -20,6 +20,10 @@
  *   what the driver set up is -EOPNOTSUPP.
  * - CANCEL, and the removal of a unit, undo that. Nothing turns remapping off
  *   on the way to a kexec.
+ * - intel_irq_lu_shutdown(), when all other CPUs are stopped: every entry leads to
+ *   a vector that nobody listens to, on the CPU that boots. The old vector means
+ *   another interrupt in the incoming kernel, or none, and its CPU may not run
+ *   yet; this one is there before that kernel takes any interrupt.
  *
  * Incoming kernel:
  *
@@ -32,9 +36,12 @@
  *   unit would write to descriptors of the outgoing kernel. The caller then
  *   changes the table pointer with remapping on, which invalidates the cache
  *   of entries, and intel_irq_lu_release() frees the old table.
- * - Copied entries are reserved. No interrupt of this kernel uses them, they
- *   only keep messages under way from becoming faults.
- * - FINISH clears and frees them.
+ * - Copied entries are reserved. No interrupt of this kernel uses them. They
+ *   keep messages from becoming faults: those under way, and those of a function
+ *   that cannot mask its MSI, which sends the old one until its owner has set
+ *   interrupts up. They lead to where nobody listens, whatever they said.
+ * - FINISH frees them. Until they are used again they block without a fault, for
+ *   functions whose owner has not set interrupts up by then.
  *
  * Unhappy paths: without records nothing is believed, and the unit starts
  * anew, with remapping off for a moment. So it does, with a message, when the
@@ -60,6 +67,7 @@
 #include <asm/apicdef.h>
 #include <asm/irq_remapping.h>
 #include <asm/irq_vectors.h>
+#include <asm/smp.h>
 
 #include "iommu.h"
 #include "liveupdate_irq.h"
@@ -105,9 +113,30 @@ bool intel_irq_lu_irte_sane(const struct irte *irte)
 	       irte->dlvry_mode == APIC_DELIVERY_MODE_FIXED &&
 	       !irte->r_res0 && !irte->r_res1 && !irte->__res3 &&
 	       irte->svt == IRTE_SVT_SID_SQ && irte->sq == IRTE_SQ_ALL_16 &&
-	       irte->vector >= FIRST_EXTERNAL_VECTOR &&
-	       irte->vector < FIRST_SYSTEM_VECTOR &&
-	       irte->vector != IA32_SYSCALL_VECTOR;
+	       (irte->vector == X86_PLATFORM_IPI_VECTOR ||
+		(irte->vector >= FIRST_EXTERNAL_VECTOR &&
+		 irte->vector < FIRST_SYSTEM_VECTOR &&
+		 irte->vector != IA32_SYSCALL_VECTOR));
+}
+
+/**
+ * intel_irq_lu_silence - Let an entry lead to where nobody listens.
+ * @irte:   The entry, sane.
+ * @apicid: The CPU that gets the messages.
+ * @eim:    Whether the unit is in x2APIC mode.
+ *
+ * The vector is that of a platform's IPI, whose handler only acknowledges it;
+ * the few platforms that have a timer there look at it in vain.
+ *
+ * Context: Any.
+ */
+void intel_irq_lu_silence(struct irte *irte, u32 apicid, int eim)
+{
+	irte->vector = X86_PLATFORM_IPI_VECTOR;
+	irte->dest_id = eim ? apicid : apicid << 8;
+	irte->dst_mode = 0;
+	irte->redir_hint = 0;
+	irte->trigger_mode = 0;
 }
 
 /**
@@ -170,8 +199,9 @@ static const char *ir_obstacle(u64 irta, int eim)
 	return NULL;
 }
 
-static unsigned int ir_copy(struct intel_iommu *iommu, const struct irte *old,
-			    const unsigned long *rids, unsigned long *kept)
+static unsigned int ir_copy(struct intel_iommu *iommu, int eim,
+			    const struct irte *old, const unsigned long *rids,
+			    unsigned long *kept)
 {
 	struct ir_table *table = iommu->ir_table;
 	unsigned int i, count = 0;
@@ -182,6 +212,7 @@ static unsigned int ir_copy(struct intel_iommu *iommu, const struct irte *old,
 		if (!intel_irq_lu_irte_sane(&irte) || !test_bit(irte.sid, rids))
 			continue;
 
+		intel_irq_lu_silence(&irte, cpu_physical_id(0), eim);
 		table->base[i] = irte;
 		__set_bit(i, table->bitmap);
 		__set_bit(i, kept);
@@ -192,8 +223,8 @@ static unsigned int ir_copy(struct intel_iommu *iommu, const struct irte *old,
 	return count;
 }
 
-static int ir_fill(struct intel_iommu *iommu, const struct iommu_lu_view *view,
-		   const struct irte *old)
+static int ir_fill(struct intel_iommu *iommu, int eim,
+		   const struct iommu_lu_view *view, const struct irte *old)
 {
 	unsigned long *rids __free(bitmap) = bitmap_zalloc(IR_NR_RIDS,
 							   GFP_KERNEL);
@@ -206,7 +237,7 @@ static int ir_fill(struct intel_iommu *iommu, const struct iommu_lu_view *view,
 	}
 
 	intel_irq_lu_rids(view, iommu->segment, iommu->reg_phys, rids);
-	count = ir_copy(iommu, old, rids, adopted->kept);
+	count = ir_copy(iommu, eim, old, rids, adopted->kept);
 	pr_info("%s: stays on, with %u entries of preserved devices\n",
 		iommu->name, count);
 	if (!count) {
@@ -266,7 +297,8 @@ bool intel_irq_lu_adopt(struct intel_iommu *iommu, int eim,
 		return false;
 
 	why = ir_obstacle(irta, eim);
-	if (!why && ir_fill(iommu, &view, phys_to_virt(irta & VTD_PAGE_MASK)))
+	if (!why && ir_fill(iommu, eim, &view,
+			    phys_to_virt(irta & VTD_PAGE_MASK)))
 		why = "there is no memory";
 	if (why) {
 		pr_err("%s: remapping starts anew, interrupts of preserved devices may be lost: %s\n",
@@ -288,6 +320,36 @@ void intel_irq_lu_release(phys_addr_t old_table)
 {
 	if (old_table)
 		kho_restore_free(phys_to_virt(old_table));
+}
+
+/**
+ * intel_irq_lu_shutdown - Let nothing hit a vector of the incoming kernel.
+ * @iommu: A unit. Nothing happens unless its table is handed over.
+ *
+ * Context: Shutdown; no other CPU runs, this one takes no interrupts, and is the
+ *	    one that boots.
+ */
+void intel_irq_lu_shutdown(struct intel_iommu *iommu)
+{
+	struct ir_table *table = iommu->ir_table;
+	u32 apicid = cpu_physical_id(smp_processor_id());
+	struct irte irte;
+	unsigned int i;
+	int eim;
+
+	if (!table || !table->preserved)
+		return;
+
+	eim = !!(readq(iommu->reg + DMAR_IRTA_REG) & INTR_REMAP_TABLE_REG_EIME);
+	for (i = 0; i < INTR_REMAP_TABLE_ENTRIES; i++) {
+		irte = table->base[i];
+		if (!intel_irq_lu_irte_sane(&irte))
+			continue;
+		intel_irq_lu_silence(&irte, apicid, eim);
+		WRITE_ONCE(table->base[i].low, irte.low);
+	}
+	__iommu_flush_cache(iommu, table->base, SZ_1M);
+	qi_global_iec(iommu);
 }
 
 static void ir_unpreserve(struct intel_iommu *iommu)
@@ -387,12 +449,14 @@ static int ir_lu_prepare(struct liveupdate_subsystem *sub)
 static void ir_drop_kept(struct ir_adopted *adopted)
 {
 	struct ir_table *table = adopted->iommu->ir_table;
+	struct irte blocked = {};
 	unsigned int i;
 
+	blocked.fpd = 1;
 	scoped_guard(raw_spinlock_irqsave, &irq_2_ir_lock) {
 		for_each_set_bit(i, adopted->kept, INTR_REMAP_TABLE_ENTRIES) {
-			WRITE_ONCE(table->base[i].low, 0);
-			WRITE_ONCE(table->base[i].high, 0);
+			WRITE_ONCE(table->base[i].low, blocked.low);
+			WRITE_ONCE(table->base[i].high, blocked.high);
 			__iommu_flush_cache(adopted->iommu, &table->base[i],
 					    sizeof(table->base[i]));
 		}

@@ -14,6 +14,7 @@ struct irte;
 #ifdef CONFIG_IOMMU_LIVEUPDATE
 
 bool intel_irq_lu_irte_sane(const struct irte *irte);
+void intel_irq_lu_silence(struct irte *irte, u32 apicid, int eim);
 void intel_irq_lu_rids(const struct iommu_lu_view *view, u16 segment, u64 unit,
 		       unsigned long *rids);
 
@@ -21,6 +22,7 @@ int intel_irq_lu_eim(struct intel_iommu *iommu, int eim);
 bool intel_irq_lu_adopt(struct intel_iommu *iommu, int eim,
 			phys_addr_t *old_table);
 void intel_irq_lu_release(phys_addr_t old_table);
+void intel_irq_lu_shutdown(struct intel_iommu *iommu);
 void intel_irq_lu_teardown(struct intel_iommu *iommu);
 
 #else /* CONFIG_IOMMU_LIVEUPDATE */

@@ -74,12 +74,40 @@ static void irte_insane_test(struct kunit *test)
 		EXPECT_INSANE(test, dlvry_mode, i);
 	for (i = 0; i < FIRST_EXTERNAL_VECTOR; i++)
 		EXPECT_INSANE(test, vector, i);
-	for (i = FIRST_SYSTEM_VECTOR; i < NR_VECTORS; i++)
-		EXPECT_INSANE(test, vector, i);
+	for (i = FIRST_SYSTEM_VECTOR; i < NR_VECTORS; i++) {
+		if (i != X86_PLATFORM_IPI_VECTOR)
+			EXPECT_INSANE(test, vector, i);
+	}
 	EXPECT_INSANE(test, vector, IA32_SYSCALL_VECTOR);
 	EXPECT_INSANE(test, r_res0, 1);
 	EXPECT_INSANE(test, r_res1, 1);
 	EXPECT_INSANE(test, __res3, 1);
+}
+
+static void irte_silence_test(struct kunit *test)
+{
+	struct irte irte = sane_irte();
+	u64 high = irte.high;
+
+	irte.dst_mode = 1;
+	irte.redir_hint = 1;
+	irte.trigger_mode = 1;
+	intel_irq_lu_silence(&irte, 0x7f, 0);
+	KUNIT_EXPECT_EQ(test, (u32)irte.vector, X86_PLATFORM_IPI_VECTOR);
+	KUNIT_EXPECT_EQ(test, (u32)irte.dest_id, 0x7f00);
+	KUNIT_EXPECT_EQ(test, (u32)irte.dst_mode, 0);
+	KUNIT_EXPECT_EQ(test, (u32)irte.redir_hint, 0);
+	KUNIT_EXPECT_EQ(test, (u32)irte.trigger_mode, 0);
+
+	/* Whose messages it takes does not change. */
+	KUNIT_EXPECT_EQ(test, (u32)irte.present, 1);
+	KUNIT_EXPECT_EQ(test, (u32)irte.dlvry_mode,
+			(u32)APIC_DELIVERY_MODE_FIXED);
+	KUNIT_EXPECT_EQ(test, irte.high, high);
+	KUNIT_EXPECT_TRUE(test, intel_irq_lu_irte_sane(&irte));
+
+	intel_irq_lu_silence(&irte, 0x12345, 1);
+	KUNIT_EXPECT_EQ(test, (u32)irte.dest_id, 0x12345);
 }
 
 struct fake_records {
@@ -202,6 +230,7 @@ static void rids_flipped_test(struct kunit *test)
 static struct kunit_case irq_lu_test_cases[] = {
 	KUNIT_CASE(irte_sane_test),
 	KUNIT_CASE(irte_insane_test),
+	KUNIT_CASE(irte_silence_test),
 	KUNIT_CASE(rids_test),
 	KUNIT_CASE(rids_damaged_test),
 	KUNIT_CASE(rids_flipped_test),

@@ -47,8 +47,8 @@
  * marked; EBUSY a map is in progress, or the iommufd is preserved; ENOTTY this
  * kernel takes no part in live updates.
  *
- * Lock order: mutex of the session, iommufd_liveupdate::lock, iommufd_ioas::mutex,
- * locks of io_pagetable.
+ * Lock order: mutex of the session, iommufd_liveupdate::lock, iommufd_group::lock,
+ * iommufd_ioas::mutex, locks of io_pagetable.
  */
 
 #define pr_fmt(fmt) "iommufd: " fmt
@@ -214,6 +214,52 @@ int iommufd_liveupdate_may_attach(struct iommufd_device *idev)
 		return 0;
 	return dev_liveupdate_busy(idev->dev);
 }
+
+/* What a device is attached to without a PASID, when that is all */
+static struct iommufd_hw_pagetable *
+iommufd_device_only_hwpt(struct iommufd_device *idev)
+{
+	struct iommufd_attach *attach;
+	unsigned long pasid;
+
+	lockdep_assert_held(&idev->igroup->lock);
+	xa_for_each(&idev->igroup->pasid_attach, pasid, attach) {
+		if (pasid != IOMMU_NO_PASID &&
+		    xa_load(&attach->device_array, idev->obj.id))
+			return ERR_PTR(-EMLINK);
+	}
+
+	attach = xa_load(&idev->igroup->pasid_attach, IOMMU_NO_PASID);
+	if (!attach || !attach->hwpt)
+		return ERR_PTR(-ENOLINK);
+	return attach->hwpt;
+}
+
+/**
+ * iommufd_device_liveupdate_check() - Whether a device can go on with its DMA
+ * @idev: The device
+ *
+ * Return: 0 when all that it is attached to is a marked HWPT; -ENOLINK when it
+ *         is attached to nothing; -EMLINK when it is attached with a PASID;
+ *         -ENODATA when the HWPT is not marked
+ */
+int iommufd_device_liveupdate_check(struct iommufd_device *idev)
+{
+	struct iommufd_hwpt_paging *hwpt_paging;
+	struct iommufd_hw_pagetable *hwpt;
+
+	guard(mutex)(&idev->ictx->liveupdate.lock);
+	guard(mutex)(&idev->igroup->lock);
+	hwpt = iommufd_device_only_hwpt(idev);
+	if (IS_ERR(hwpt))
+		return PTR_ERR(hwpt);
+	if (hwpt->obj.type != IOMMUFD_OBJ_HWPT_PAGING)
+		return -ENODATA;
+
+	hwpt_paging = to_hwpt_paging(hwpt);
+	return iommufd_hwpt_is_marked(hwpt_paging) ? 0 : -ENODATA;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_liveupdate_check, "IOMMUFD");
 
 /**
  * iommufd_liveupdate_release() - The last file of an iommufd has been closed

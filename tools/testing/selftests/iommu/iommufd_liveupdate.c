@@ -2,8 +2,8 @@
 /*
  * An iommufd in the outgoing kernel of a live update: marks, what they freeze,
  * preserving in a session, and the proof that devices reach nothing but memory
- * of the session. What comes out on the other side takes a kexec, so it is not
- * tested here.
+ * of the session. What comes out on the other side takes a kexec: that half is
+ * not tested here. Failing allocations are, in iommufd_fail_nth.c.
  *
  * The tests of sessions need liveupdate=on, and the host state normal. They
  * prepare the host and cancel that at once.
@@ -16,7 +16,7 @@
 #include "iommufd_utils.h"
 
 #define PREPARE		"/sys/kernel/liveupdate/prepare"
-#define IOVA		(8UL * 1024 * 1024)
+#define IOVA		MOCK_APERTURE_START
 #define TAG		0x1234567890abcdefULL
 
 static __attribute__((constructor)) void setup_buffers(void)
@@ -56,20 +56,23 @@ static int find(int fd, __u64 tag, __u32 flags)
 }
 
 /* A new session, or -1 */
-static int create_session(void)
+static int create_session_named(const char *name)
 {
-	struct liveupdate_ioctl_create_session cmd = {
-		.size = sizeof(cmd),
-		.name = "iommufd-selftest",
-	};
+	struct liveupdate_ioctl_create_session cmd = { .size = sizeof(cmd) };
 	int dev = open("/dev/liveupdate", O_RDWR | O_CLOEXEC);
 	int ret;
 
 	if (dev < 0)
 		return -1;
+	snprintf((char *)cmd.name, sizeof(cmd.name), "%s", name);
 	ret = ioctl(dev, LIVEUPDATE_IOCTL_CREATE_SESSION, &cmd);
 	close(dev);
 	return ret ? -1 : cmd.fd;
+}
+
+static int create_session(void)
+{
+	return create_session_named("iommufd-selftest");
 }
 
 static int preserve(int session, int fd, __u64 token)
@@ -148,6 +151,31 @@ TEST_F(liveupdate, mark)
 				   IOMMU_HWPT_LIVEUPDATE_UNMARK));
 	test_ioctl_destroy(self->hwpt_id);
 	/* The other one is still marked when the iommufd is closed */
+}
+
+TEST_F(liveupdate, mark_tags)
+{
+	int fd = self->fd;
+	__u32 other_ioas, other_stdev, other_hwpt;
+
+	/* Any number is a tag */
+	ASSERT_EQ(0, mark(self->fd, self->hwpt_id, 0, 0));
+	ASSERT_EQ(0, mark(self->fd, self->auto_hwpt_id, UINT64_MAX, 0));
+
+	/* An iommufd does not know of the tags of another */
+	self->fd = open("/dev/iommu", O_RDWR);
+	ASSERT_NE(-1, self->fd);
+	test_ioctl_ioas_alloc(&other_ioas);
+	test_cmd_mock_domain(other_ioas, &other_stdev, &other_hwpt, NULL);
+	ASSERT_EQ(0, mark(self->fd, other_hwpt, 0, 0));
+	teardown_iommufd(self->fd, _metadata);
+	self->fd = fd;
+
+	/* Given back, and free for another HWPT */
+	ASSERT_EQ(0, mark(self->fd, self->hwpt_id, 0,
+			  IOMMU_HWPT_LIVEUPDATE_UNMARK));
+	EXPECT_ERRNO(EEXIST, mark(self->fd, self->hwpt_id, UINT64_MAX, 0));
+	ASSERT_EQ(0, mark(self->fd, self->hwpt_id, 0, 0));
 }
 
 TEST_F(liveupdate, mark_outlives_device)
@@ -257,6 +285,64 @@ TEST_F(liveupdate, freeze)
 	test_ioctl_ioas_unmap(IOVA, BUFFER_SIZE);
 }
 
+TEST_F(liveupdate, freeze_vfio_compat)
+{
+	struct iommu_vfio_ioas set = {
+		.size = sizeof(set),
+		.op = IOMMU_VFIO_IOAS_SET,
+		.ioas_id = self->ioas_id,
+	};
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)buffer,
+		.size = BUFFER_SIZE,
+		.iova = 2 * IOVA,
+	};
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.size = BUFFER_SIZE,
+		.iova = IOVA,
+	};
+
+	ASSERT_EQ(0, ioctl(self->fd, IOMMU_VFIO_IOAS, &set));
+	ASSERT_EQ(0, mark(self->fd, self->hwpt_id, TAG, 0));
+	EXPECT_ERRNO(EBUSY, ioctl(self->fd, VFIO_IOMMU_MAP_DMA, &map));
+	EXPECT_ERRNO(EBUSY, ioctl(self->fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
+	unmap.flags = VFIO_DMA_UNMAP_FLAG_ALL;
+	unmap.iova = 0;
+	unmap.size = 0;
+	EXPECT_ERRNO(EBUSY, ioctl(self->fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
+
+	ASSERT_EQ(0, mark(self->fd, self->hwpt_id, 0,
+			  IOMMU_HWPT_LIVEUPDATE_UNMARK));
+	ASSERT_EQ(0, ioctl(self->fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
+	ASSERT_EQ(BUFFER_SIZE, unmap.size);
+}
+
+/* Devices of the software, and their pins, are no part of a live update */
+TEST_F(liveupdate, freeze_access)
+{
+	char *tmp = malloc(PAGE_SIZE);
+	struct iommu_test_cmd rw = {
+		.size = sizeof(rw),
+		.op = IOMMU_TEST_OP_ACCESS_RW,
+		.access_rw = { .iova = IOVA, .length = PAGE_SIZE,
+			       .uptr = (uintptr_t)tmp },
+	};
+	__u32 access_id;
+
+	ASSERT_NE(NULL, tmp);
+	ASSERT_EQ(0, mark(self->fd, self->hwpt_id, TAG, 0));
+	test_cmd_create_access(self->ioas_id, &access_id,
+			       MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES);
+	rw.id = access_id;
+	ASSERT_EQ(0, ioctl(self->fd,
+			   _IOMMU_TEST_CMD(IOMMU_TEST_OP_ACCESS_RW), &rw));
+	test_cmd_destroy_access(access_id);
+	free(tmp);
+}
+
 TEST_F(liveupdate, find_refused)
 {
 	struct iommu_hwpt_liveupdate_find cmd = {
@@ -302,6 +388,108 @@ TEST_F(liveupdate, preserve)
 	ASSERT_EQ(0, preserve(self->session, self->fd, 1));
 }
 
+TEST_F(liveupdate, preserve_refused)
+{
+	int other, copy, null;
+
+	self->session = create_session();
+	if (self->session < 0)
+		SKIP(return, "no session can be created");
+	other = create_session_named("iommufd-selftest-2");
+	ASSERT_LE(0, other);
+	copy = dup(self->fd);
+	ASSERT_LE(0, copy);
+	null = open("/dev/null", O_RDWR);
+	ASSERT_LE(0, null);
+
+	ASSERT_EQ(0, mark(self->fd, self->hwpt_id, TAG, 0));
+	ASSERT_EQ(0, preserve(self->session, self->fd, 1));
+	EXPECT_ERRNO(EEXIST, preserve(self->session, mfd, 1));
+	EXPECT_ERRNO(EBUSY, preserve(self->session, copy, 2));
+	EXPECT_ERRNO(EBUSY, preserve(other, self->fd, 1));
+	EXPECT_ERRNO(ENOENT, preserve(other, null, 2));
+
+	close(null);
+	close(copy);
+	close(other);
+	/* The refusals took nothing away from the first session */
+	EXPECT_ERRNO(EBUSY, mark(self->fd, self->hwpt_id, 0,
+				 IOMMU_HWPT_LIVEUPDATE_UNMARK));
+}
+
+TEST_F(liveupdate, preserve_outlives_user)
+{
+	self->session = create_session();
+	if (self->session < 0)
+		SKIP(return, "no session can be created");
+	ASSERT_EQ(0, mark(self->fd, self->hwpt_id, TAG, 0));
+	ASSERT_EQ(0, preserve(self->session, self->fd, 1));
+	ASSERT_EQ(0, preserve(self->session, mfd, 2));
+
+	/* The session holds it: its proof still has a table to read */
+	ASSERT_EQ(0, close(self->fd));
+	ASSERT_EQ(0, write_prepare("1"));
+	ASSERT_EQ(0, write_prepare("0"));
+	close(self->session);
+	self->session = -1;
+
+	self->fd = open("/dev/iommu", O_RDWR);
+	ASSERT_NE(-1, self->fd);
+}
+
+TEST_F(liveupdate, attach)
+{
+	__u32 other_ioas, other_hwpt;
+
+	self->session = create_session();
+	if (self->session < 0)
+		SKIP(return, "no session can be created");
+	test_ioctl_ioas_alloc(&other_ioas);
+	test_cmd_hwpt_alloc(self->idev_id, other_ioas, 0, &other_hwpt);
+	test_cmd_mock_domain_replace(self->stdev_id, self->hwpt_id);
+	ASSERT_EQ(0, mark(self->fd, self->hwpt_id, TAG, 0));
+	ASSERT_EQ(0, preserve(self->session, self->fd, 1));
+	ASSERT_EQ(0, preserve(self->session, mfd, 2));
+
+	/* A device that is not kept itself comes and goes as it likes */
+	test_cmd_mock_domain_replace(self->stdev_id, other_hwpt);
+	test_cmd_mock_domain_replace(self->stdev_id, self->hwpt_id);
+	ASSERT_EQ(0, write_prepare("1"));
+	test_cmd_mock_domain_replace(self->stdev_id, other_hwpt);
+	test_cmd_mock_domain_replace(self->stdev_id, self->hwpt_id);
+	test_err_mock_domain_replace(ENOENT, self->stdev_id, 0xffffff);
+	EXPECT_ERRNO(EBUSY, _test_ioctl_destroy(self->fd, self->hwpt_id));
+	test_ioctl_destroy(self->stdev_id);
+	ASSERT_EQ(0, write_prepare("0"));
+
+	/* What was kept outlives its last device, and goes with its session */
+	EXPECT_ERRNO(EBUSY, _test_ioctl_destroy(self->fd, self->hwpt_id));
+	close(self->session);
+	self->session = -1;
+	test_ioctl_destroy(self->hwpt_id);
+}
+
+/* All is closed between prepare and cancel */
+TEST_F(liveupdate, prepared)
+{
+	self->session = create_session();
+	if (self->session < 0)
+		SKIP(return, "no session can be created");
+	ASSERT_EQ(0, mark(self->fd, self->hwpt_id, TAG, 0));
+	ASSERT_EQ(0, preserve(self->session, self->fd, 1));
+	ASSERT_EQ(0, preserve(self->session, mfd, 2));
+	ASSERT_EQ(0, write_prepare("1"));
+
+	test_err_ioctl_ioas_unmap(EBUSY, IOVA, BUFFER_SIZE);
+	EXPECT_ERRNO(EBUSY, mark(self->fd, self->auto_hwpt_id, TAG + 1, 0));
+	EXPECT_ERRNO(EBUSY, mark(self->fd, self->hwpt_id, 0,
+				 IOMMU_HWPT_LIVEUPDATE_UNMARK));
+	EXPECT_ERRNO(ENOTTY, find(self->fd, TAG, 0));
+
+	ASSERT_EQ(0, write_prepare("0"));
+	test_err_ioctl_ioas_unmap(EBUSY, IOVA, BUFFER_SIZE);
+}
+
 TEST_F(liveupdate, proof)
 {
 	self->session = create_session();
@@ -329,29 +517,63 @@ TEST_F(liveupdate, proof_anonymous)
 	EXPECT_ERRNO(EINVAL, write_prepare("1"));
 }
 
-TEST_F(liveupdate, proof_other_session)
+/* What stands for a BAR of another device */
+TEST_F(liveupdate, proof_dmabuf)
 {
-	struct liveupdate_ioctl_create_session cmd = {
-		.size = sizeof(cmd),
-		.name = "iommufd-selftest-2",
-	};
-	int dev;
+	int dfd;
 
 	self->session = create_session();
 	if (self->session < 0)
 		SKIP(return, "no session can be created");
-	dev = open("/dev/liveupdate", O_RDWR | O_CLOEXEC);
-	ASSERT_NE(-1, dev);
-	ASSERT_EQ(0, ioctl(dev, LIVEUPDATE_IOCTL_CREATE_SESSION, &cmd));
-	close(dev);
+	test_cmd_get_dmabuf(BUFFER_SIZE, &dfd);
+	ASSERT_EQ(0, _test_ioctl_ioas_map_file(self->fd, self->ioas_id, dfd, 0,
+					       BUFFER_SIZE, &(__u64){ 2 * IOVA },
+					       IOMMU_IOAS_MAP_FIXED_IOVA |
+					       IOMMU_IOAS_MAP_WRITEABLE |
+					       IOMMU_IOAS_MAP_READABLE));
+	ASSERT_EQ(0, mark(self->fd, self->hwpt_id, TAG, 0));
+	ASSERT_EQ(0, preserve(self->session, mfd, 2));
+	ASSERT_EQ(0, preserve(self->session, self->fd, 1));
+	EXPECT_ERRNO(EINVAL, write_prepare("1"));
+	close(dfd);
+}
+
+/* One HWPT of many is enough, whether devices use it or not */
+TEST_F(liveupdate, proof_second_hwpt)
+{
+	__u32 other_ioas, other_hwpt;
+
+	self->session = create_session();
+	if (self->session < 0)
+		SKIP(return, "no session can be created");
+	test_ioctl_ioas_alloc(&other_ioas);
+	test_cmd_hwpt_alloc(self->idev_id, other_ioas, 0, &other_hwpt);
+	test_ioctl_ioas_map_id(other_ioas, buffer, PAGE_SIZE,
+			       &(__u64){ 2 * IOVA });
+	ASSERT_EQ(0, mark(self->fd, self->hwpt_id, TAG, 0));
+	ASSERT_EQ(0, mark(self->fd, other_hwpt, TAG + 1, 0));
+	ASSERT_EQ(0, preserve(self->session, mfd, 2));
+	ASSERT_EQ(0, preserve(self->session, self->fd, 1));
+	EXPECT_ERRNO(EINVAL, write_prepare("1"));
+}
+
+TEST_F(liveupdate, proof_other_session)
+{
+	int other;
+
+	self->session = create_session();
+	if (self->session < 0)
+		SKIP(return, "no session can be created");
+	other = create_session_named("iommufd-selftest-2");
+	ASSERT_LE(0, other);
 
 	ASSERT_EQ(0, mark(self->fd, self->hwpt_id, TAG, 0));
-	ASSERT_EQ(0, preserve(cmd.fd, mfd, 2));
+	ASSERT_EQ(0, preserve(other, mfd, 2));
 	ASSERT_EQ(0, preserve(self->session, self->fd, 1));
 	EXPECT_ERRNO(EINVAL, write_prepare("1"));
 
 	/* In the same session it may */
-	close(cmd.fd);
+	close(other);
 	ASSERT_EQ(0, preserve(self->session, mfd, 2));
 	ASSERT_EQ(0, write_prepare("1"));
 	ASSERT_EQ(0, write_prepare("0"));
