@@ -8,7 +8,8 @@
  *   FREEZE              migrate-continue; READY when completed, guest stopped
  *   CANCEL              back to a running guest from wherever it is; READY
  *
- * and in the incoming kernel says READY as soon as the guest runs again.
+ * and in the incoming kernel says READY as soon as the guest runs again and QEMU
+ * has closed its session.
  *
  * luod's death is a CANCEL without anybody to answer: first the guest runs,
  * then luod is looked for again, with growing pauses, until --reconnect is
@@ -124,6 +125,19 @@ static bool qemu_is(struct attach *a, const char *command, const char *wanted)
 
 	query_status(a, command, status, sizeof(status), &f);
 	return !strcmp(status, wanted);
+}
+
+/* Whether QEMU still needs the session that it was started with. */
+static bool needs_session(struct attach *a)
+{
+	struct json_object *ret = NULL;
+	bool needs = true;
+	struct fail f;
+
+	if (!qmp_call(&a->qmp, "query-migrate", NULL, -1, &ret, &f))
+		needs = msg_str(ret, "liveupdate-session") != NULL;
+	json_object_put(ret);
+	return needs;
 }
 
 /* Fails with all migration blockers of the mode set before. */
@@ -354,13 +368,20 @@ static void tick_freezing(struct attach *a)
 	}
 }
 
-/* A guest that was paused before the update comes back paused. */
+/*
+ * A guest that was paused before the update comes back paused, and with its
+ * session still open unless it has VFIO devices. While they are on page tables of
+ * the old kernel, the session cannot be finished.
+ */
 static void tick_incoming(struct attach *a)
 {
-	if (!qemu_is(a, "query-status", "running") &&
-	    !(qemu_is(a, "query-status", "paused") &&
-	      qemu_is(a, "query-migrate", "completed")))
+	if (qemu_is(a, "query-status", "running")) {
+		if (needs_session(a))
+			return;
+	} else if (!(qemu_is(a, "query-status", "paused") &&
+		     qemu_is(a, "query-migrate", "completed"))) {
 		return;
+	}
 	say("%s: guest runs again", a->id);
 	a->stage = QUIET;
 	tell(a, "READY", NULL, NULL);
