@@ -2,14 +2,15 @@
 /*
  * The guest: PID 1 and only program of the VM that has to live on.
  *
- * Three things that an interruption would break, one process each:
+ * Things that an interruption would break, one process each:
  *
  *   pattern   fills hlu.fill per cent of the memory with words made from their
  *             address and a generation; then, chunk by chunk and without end,
  *             verifies and writes the next generation
  *   counter   adds one every 10 ms and keeps the longest gap
  *   line      a TCP connection to the peer outside the host, opened once;
- *             answers each request with what the other two know and the clocks
+ *             answers each request with what the others know and the clocks
+ *   devices   passed through to the guest, if there are any: see devices.h
  *
  * The peer speaks first, line by line: "ping SEQ" and "adjust MICROSECONDS"
  * (adds to CLOCK_REALTIME, once, when the guest has just booted).
@@ -17,6 +18,8 @@
  * Kernel command line: hlu.name= hlu.ip= hlu.peer=IP:PORT hlu.fill=PERCENT
  */
 #define _GNU_SOURCE
+#include "devices.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +45,7 @@
 
 #define CHUNK		(2UL << 20)
 #define TICK_NS		10000000L
-#define LINE		512
+#define LINE		1024
 
 /* Shared by the three processes; each member has one writer. */
 static struct shared {
@@ -250,15 +253,17 @@ static void answer(int fd, int kmsg, char *request)
 		clock_settime(CLOCK_REALTIME, &ts);
 	} else if (sscanf(request, "ping %lld", &number) == 1) {
 		uint64_t real = now_us(CLOCK_REALTIME);
+		char devices[LINE / 2];
 
+		devices_answer(devices, sizeof(devices));
 		say_problems(fd, kmsg);
 		say(fd, "pong seq=%lld real_us=%" PRIu64 " mono_us=%" PRIu64
 		    " boot_us=%" PRIu64 " filled=%" PRIu64 " passes=%" PRIu64
 		    " bad=%" PRIu64 " counter=%" PRIu64 " max_gap_ms=%" PRIu64
-		    " went_back=%" PRIu64 "\n", number, real,
+		    " went_back=%" PRIu64 "%s\n", number, real,
 		    now_us(CLOCK_MONOTONIC), now_us(CLOCK_BOOTTIME), shared->filled,
 		    shared->passes, shared->bad_words, shared->counter,
-		    shared->max_gap_ms, shared->went_back);
+		    shared->max_gap_ms, shared->went_back, devices);
 	}
 }
 
@@ -322,6 +327,8 @@ int main(void)
 	if (shared == MAP_FAILED)
 		die("mmap");
 	configure_network(parameter("hlu.ip=", "10.0.2.16"));
+	devices_start();
+	start(devices_watch);
 	start(pattern);
 	start(counter);
 	line();

@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define MAX_TEXT	4096
+#define MAX_TEXT	16384
 #define MAX_ARGS	8
 
 static int failed(FILE *out, const char *what)

@@ -5,6 +5,14 @@
 export PATH=/host:/bin:/usr/bin
 [ "$(cat /sys/kernel/liveupdate/state 2>/dev/null)" = updated ] || exit 0
 grep -q 'hlu.restore=0' /proc/cmdline && exit 0
+# Functions whose driver does not come by itself, a PF before its VFs: lines of
+# "ADDRESS DRIVER". A function that came through the update waits for that driver.
+if [ -f /share/vms/drivers ]; then
+	while read -r address driver; do
+		echo "$driver" >"/sys/bus/pci/devices/$address/driver_override"
+		echo "$address" >/sys/bus/pci/drivers_probe
+	done </share/vms/drivers
+fi
 for args in /share/vms/*.args; do
 	[ -f "$args" ] || continue
 	name=${args##*/}

@@ -128,6 +128,18 @@ void ring_check(const struct hlu_probe_record *ring, const struct ring_settings 
 	}
 }
 
+bool ring_announces(const struct hlu_probe_record *ring, const struct ring_settings *s,
+		    uint32_t vector, uint64_t count, uint64_t (*next)(void *), void *arg)
+{
+	uint64_t number = ((count - 1) * s->irq_vectors + vector + 1) * s->irq_every - 1;
+	struct hlu_probe_record copy;
+
+	memcpy(&copy, &ring[number % s->records], sizeof(copy));
+	if (intact(&copy) && le64toh(copy.sequence) == number && right(&copy, s))
+		return true;
+	return next(arg) > number + s->records;
+}
+
 void ring_print(FILE *out, const struct ring_settings *s, bool armed,
 		const struct ring_verdict *v)
 {

@@ -49,6 +49,14 @@ struct ring_verdict {
 void ring_check(const struct hlu_probe_record *ring, const struct ring_settings *s,
 		uint64_t from, uint64_t next, struct ring_verdict *v);
 
+/*
+ * Whether the record that announces interrupt `count` of a vector is in the ring,
+ * whole. The ring is the one that the device writes to. `next` is asked after
+ * that: a record that was replaced meanwhile was there.
+ */
+bool ring_announces(const struct hlu_probe_record *ring, const struct ring_settings *s,
+		    uint32_t vector, uint64_t count, uint64_t (*next)(void *), void *arg);
+
 /* Members of a JSON object. */
 void ring_print(FILE *out, const struct ring_settings *s, bool armed,
 		const struct ring_verdict *v);

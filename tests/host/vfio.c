@@ -8,12 +8,12 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define BAR_SIZE	4096
 #define ON		(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)
 
 const char *iommufd_open(int *iommufd)
@@ -118,14 +118,18 @@ static int open_device(const char *address)
 
 const char *vfio_open(struct vfio *v, const char *address, int iommufd)
 {
+	v->device = open_device(address);
+	return v->device < 0 ? "open VFIO device" : vfio_bind(v, iommufd);
+}
+
+const char *vfio_bind(struct vfio *v, int iommufd)
+{
 	struct vfio_device_bind_iommufd bind = {
 		.argsz = sizeof(bind),
 		.iommufd = iommufd,
 	};
 
-	*v = (struct vfio){ .iommufd = iommufd, .device = open_device(address) };
-	if (v->device < 0)
-		return "open VFIO device";
+	v->iommufd = iommufd;
 	if (ioctl(v->device, VFIO_DEVICE_BIND_IOMMUFD, &bind))
 		return "BIND_IOMMUFD";
 	v->id = bind.out_devid;
@@ -153,42 +157,117 @@ const char *vfio_attach(const struct vfio *v, uint32_t pt)
 	return ioctl(v->device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg) ? "ATTACH_IOMMUFD_PT" : NULL;
 }
 
-const char *vfio_start(struct vfio *v)
+const char *vfio_capability(const struct vfio *v, uint16_t id, void *to, size_t size)
 {
-	struct vfio_region_info info = {
-		.argsz = sizeof(info),
-		.index = VFIO_PCI_CONFIG_REGION_INDEX,
-	};
-	uint16_t command;
-	void *regs;
+	union {
+		struct vfio_device_info info;
+		char room[4096];
+	} all = { .info.argsz = sizeof(all) };
+	struct vfio_info_cap_header head;
+
+	if (ioctl(v->device, VFIO_DEVICE_GET_INFO, &all))
+		return "GET_INFO";
+	for (uint32_t at = all.info.cap_offset; at && at + size <= sizeof(all); at = head.next) {
+		memcpy(&head, all.room + at, sizeof(head));
+		if (head.id != id)
+			continue;
+		memcpy(to, all.room + at, size);
+		return NULL;
+	}
+	errno = ENOENT;
+	return "capability of the device";
+}
+
+const char *vfio_region(const struct vfio *v, uint32_t index, uint64_t *offset, uint64_t *size)
+{
+	struct vfio_region_info info = { .argsz = sizeof(info), .index = index };
 
 	if (ioctl(v->device, VFIO_DEVICE_GET_REGION_INFO, &info))
 		return "GET_REGION_INFO";
-	if (pread(v->device, &command, 2, info.offset + PCI_COMMAND) != 2)
+	*offset = info.offset;
+	*size = info.size;
+	return NULL;
+}
+
+const char *vfio_map(struct vfio *v, uint32_t bar)
+{
+	uint64_t offset, size;
+	const char *what = vfio_region(v, VFIO_PCI_BAR0_REGION_INDEX + bar, &offset, &size);
+	void *regs;
+
+	if (what)
+		return what;
+	regs = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, v->device, offset);
+	if (regs == MAP_FAILED)
+		return "map BAR";
+	v->regs = regs;
+	v->size = size;
+	return NULL;
+}
+
+void vfio_unmap(struct vfio *v)
+{
+	if (v->regs)
+		munmap((void *)v->regs, v->size);
+	v->regs = NULL;
+}
+
+const char *vfio_start(struct vfio *v)
+{
+	uint64_t config, size;
+	const char *what = vfio_region(v, VFIO_PCI_CONFIG_REGION_INDEX, &config, &size);
+	uint16_t command;
+
+	if (what)
+		return what;
+	if (pread(v->device, &command, 2, config + PCI_COMMAND) != 2)
 		return "read PCI_COMMAND";
 	if ((command & ON) != ON) {
 		command |= ON;
-		if (pwrite(v->device, &command, 2, info.offset + PCI_COMMAND) != 2)
+		if (pwrite(v->device, &command, 2, config + PCI_COMMAND) != 2)
 			return "write PCI_COMMAND";
 	}
+	return vfio_map(v, 0);
+}
 
-	info = (struct vfio_region_info){
-		.argsz = sizeof(info),
-		.index = VFIO_PCI_BAR0_REGION_INDEX,
+const char *vfio_irqs(const struct vfio *v, uint32_t index, uint32_t first, uint32_t count,
+		      const int32_t *events)
+{
+	size_t size = sizeof(struct vfio_irq_set) + count * sizeof(*events);
+	struct vfio_irq_set *set = calloc(1, size);
+	int ret = -1;
+
+	if (set) {
+		*set = (struct vfio_irq_set){
+			.argsz = size,
+			.flags = VFIO_IRQ_SET_ACTION_TRIGGER |
+				 (count ? VFIO_IRQ_SET_DATA_EVENTFD : VFIO_IRQ_SET_DATA_NONE),
+			.index = index,
+			.start = first,
+			.count = count,
+		};
+		memcpy(set->data, events, count * sizeof(*events));
+		ret = ioctl(v->device, VFIO_DEVICE_SET_IRQS, set);
+		free(set);
+	}
+	return ret ? "SET_IRQS" : NULL;
+}
+
+const char *vfio_intx_unmask(const struct vfio *v)
+{
+	struct vfio_irq_set set = {
+		.argsz = sizeof(set),
+		.flags = VFIO_IRQ_SET_ACTION_UNMASK | VFIO_IRQ_SET_DATA_NONE,
+		.index = VFIO_PCI_INTX_IRQ_INDEX,
+		.count = 1,
 	};
-	if (ioctl(v->device, VFIO_DEVICE_GET_REGION_INFO, &info))
-		return "GET_REGION_INFO";
-	regs = mmap(NULL, BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, v->device, info.offset);
-	if (regs == MAP_FAILED)
-		return "map BAR 0";
-	v->regs = regs;
-	return NULL;
+
+	return ioctl(v->device, VFIO_DEVICE_SET_IRQS, &set) ? "SET_IRQS unmask" : NULL;
 }
 
 void vfio_close(struct vfio *v)
 {
-	if (v->regs)
-		munmap((void *)v->regs, BAR_SIZE);
+	vfio_unmap(v);
 	if (v->device >= 0)
 		close(v->device);
 	*v = NO_VFIO;

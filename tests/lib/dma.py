@@ -2,6 +2,7 @@
 """A function of hlu-probe that a program in the host owns, as a VMM would: by
 VFIO and iommufd, with translated DMA into a memfd (tests/host/dma.c)."""
 
+import errno
 import json
 
 from lib.outcome import check, equal
@@ -9,6 +10,7 @@ from lib.probe import Probe
 
 # a record each ms, and the largest ring: for 65 s, longer than any jump
 PERIOD_US, RECORDS = 1000, 65536
+DRIVER = "vfio-pci"
 # a record that is there in part has a wrong checksum
 FAULTS = {"dma_missed": ("missed", "unseen", "bad_crc"), "out_of_order": ("out_of_order", "wrong")}
 
@@ -20,7 +22,17 @@ def serve(host):
 
 
 class Owned(Probe):
-    """Its name is that of the device in QEMU, too."""
+    """Its name is that of the device in QEMU, too, unless it is a VF: then all
+    that is asked here is about this one."""
+
+    def __init__(self, host, name="probe0", card=None, number=0):
+        super().__init__(host, card or name)
+        self.name = name
+        self.number = number
+
+    def _get(self, what, function):
+        equal(function, 0, "function of a device that is one")
+        return super()._get(what, self.number)
 
     def do(self, command, *args, seconds=60):
         words = " ".join(str(arg) for arg in args)
@@ -31,18 +43,18 @@ class Owned(Probe):
         self.do("open", self.device(), mib, "huge" if huge else "small")
 
     def _bind(self):
-        self.device().take("vfio-pci")
+        if self.device().driver != DRIVER:
+            self.device().take(DRIVER)
 
     def where(self):
         return json.loads(self.do("where"))
 
-    def arm(self, period_us=PERIOD_US, records=RECORDS):
-        self.do("arm", period_us, records)
+    def arm(self, period_us=PERIOD_US, records=RECORDS, irq_every=0, irq_vectors=1):
+        self.do("arm", period_us, records, irq_every, irq_vectors)
         self._from[0] = 0
         self.wait_dma()
 
     def ring(self, function=0):
-        equal(function, 0, "function")
         return json.loads(self.do("check", self._from[0]))
 
     # --- live update
@@ -55,12 +67,19 @@ class Owned(Probe):
     def retrieve(self):
         """In the incoming kernel: the device is on its old page table."""
         self._bind()
-        self.do("retrieve", self.device())
+        self.do("retrieve")
 
     def finish(self):
         """Onto a page table of this kernel, and the end of its session."""
         self.do("replace")
         self.do("finish")
+
+    def refuses(self, command, number, *args):
+        """One of its attempts, or any other command; returns what it said."""
+        said = self.host.fails(f"dma {command} {self.name} {' '.join(map(str, args))}", 60)
+        check(f" {errno.errorcode[number]} " in said,
+              f"{errno.errorcode[number]} for {command} of {self.name}: {said}")
+        return said.strip()
 
     # ---
 

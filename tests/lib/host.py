@@ -68,20 +68,20 @@ class Host:
     # --- power
 
     def boot(self, kernel="a", cmdline="", luod=True, kunit=False, terminal=False,
-             devices=(), iommu=VTD):
+             devices=(), iommu=VTD, memory="3G"):
         """Power on. Returns when the agent inside answers."""
         images = self.folder / "images"
         images.mkdir(parents=True, exist_ok=True)
-        self.initrd = image.host(qemu=paths.QEMU.exists(), luod=paths.LUOD.exists())
-        for source, target in ((self.initrd, "host.cpio"), (image.guest(), "guest.cpio"),
-                               (paths.kernel("a"), "kernel-a"),
-                               (paths.kernel("b"), "kernel-b")):
+        self.initrd = image.host()
+        for target, source in {"host.cpio": self.initrd, "guest.cpio": image.guest(),
+                               "kernel-a": paths.kernel("a"), "kernel-b": paths.kernel("b"),
+                               **image.disk()}.items():
             _place(source, images / target)
         line = (f"{CMDLINE} tsc_early_khz={image.tsc_khz()} kunit.enable={int(kunit)} "
                 f"hlu.luod={int(luod)} {cmdline}")
         self.machine = Machine(paths.kernel(kernel), self.initrd, line.strip(), self.folder,
                                [("images", images, True), ("share", self.share, False)],
-                               terminal=terminal, devices=devices, iommu=iommu)
+                               memory=memory, terminal=terminal, devices=devices, iommu=iommu)
         self.console = Console(self.machine.console)
         self.agent = Agent(self.machine.agent, self.folder / "agent.log")
         if not terminal:
@@ -241,6 +241,7 @@ class Host:
 
 def _place(source, target):
     """A file in a shared folder: the same one, or a copy over devices."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     try:
         os.link(source.resolve(), target)

@@ -13,70 +13,82 @@ from lib.cpio import Archive
 from lib.outcome import Failed
 
 # each with the other files it is made of
-HOST_PROGRAMS = {"agent": (), "bridge": (), "dma": ("luo", "memory", "relay", "ring", "vfio"),
-                 "holdup": (), "kexec": (), "probe": ("ring",), "session": ("luo",)}
+HOST_PROGRAMS = {"agent": (), "bridge": (),
+                 "dma": ("attempts", "exchange", "handover", "interrupts", "luo", "memory",
+                         "owner", "relay", "ring", "vectors", "vfio"),
+                 "holdup": (), "igb": ("luo", "memory", "relay", "vfio"), "kexec": (),
+                 "probe": ("ring",), "session": ("luo",)}
 # the kernel's own: the rest of its uapi is not for libc
 UAPI = ("linux/iommufd.h", "linux/liveupdate.h", "linux/vfio.h", "misc/hlu_probe.h")
 INCLUDE = re.compile(r'^#include [<"](.+)[>"]', re.M)
 VM_FIRMWARE = ("bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin")
 
 
-def host(qemu=True, luod=True):
-    """The host's own userspace: busybox, QEMU, luod and tests/host."""
-    archive = Archive()
-    inputs = [paths.BUSYBOX]
-    binaries = {}
-    if qemu:
-        binaries["/usr/bin/qemu-system-x86_64"] = _stripped(paths.built(paths.QEMU))
-    if luod:
-        binaries["/usr/bin/luod"] = paths.built(paths.LUOD)
-        binaries["/usr/bin/luoctl"] = paths.built(paths.LUOCTL)
-    for name, others in HOST_PROGRAMS.items():
-        binaries[f"/host/{name}"] = _program(*(paths.TESTS / "host" / f"{one}.c"
-                                               for one in (name, *others)))
-    libraries = {str(lib): lib for source in binaries.values() for lib in _libraries(source)}
+def host():
+    """The host's own userspace: busybox and tests/host. The rest is on its
+    disk, so to say: a jump verifies and unpacks all that is in here."""
+    programs = [_program(*(paths.TESTS / "host" / f"{one}.c" for one in (name, *others)))
+                for name, others in HOST_PROGRAMS.items()]
     scripts = [path for path in sorted((paths.TESTS / "host").iterdir())
                if path.suffix == ".sh"]
-    firmware = [paths.firmware(name) for name in VM_FIRMWARE] if qemu else []
-    inputs += [*binaries.values(), *libraries.values(), *scripts, *firmware,
-               paths.TESTS / "host" / "inittab"]
-    target = paths.TESTBED / f"host{'' if qemu else '-noqemu'}{'' if luod else '-noluod'}.cpio"
+    inittab = paths.TESTS / "host" / "inittab"
+    inputs = [paths.BUSYBOX, *programs, *scripts, inittab]
+    target = paths.TESTBED / "host.cpio"
     if _fresh(target, inputs):
         return target
 
+    archive = Archive()
     _busybox(archive)
     for name in ("dev", "proc", "sys", "run", "tmp", "share", "images", "root", "var/lib"):
         archive.folder(name)
     archive.device("/dev/console", 5, 1)
     archive.link("/init", "bin/busybox")
     archive.link("/var/lib/luod", "/share/luod")
-    archive.file("/etc/inittab", paths.TESTS / "host" / "inittab")
+    for name in ("usr", "lib", "lib64"):
+        archive.link(f"/{name}", f"images/{name}")
+    archive.file("/etc/inittab", inittab)
     archive.file("/etc/passwd", b"root::0:0:root:/root:/bin/sh\n")
-    for name, source in {**binaries, **libraries}.items():
-        archive.file(name, source, 0o755)
+    for program in programs:
+        archive.file(f"/host/{program.name}", program, 0o755)
     for source in scripts:
         archive.file(f"/host/{source.stem}", source, 0o755)
-    for source in firmware:
-        archive.file(f"/usr/share/qemu/{source.name}", source)
     return _write(archive, target, inputs)
+
+
+def disk():
+    """What the host has in /images beside kernels and archives: QEMU, luod, and
+    what they need, by their paths."""
+    binaries = {}
+    if paths.QEMU.exists():
+        binaries["usr/bin/qemu-system-x86_64"] = _stripped(paths.QEMU)
+    for name, source in (("luod", paths.LUOD), ("luoctl", paths.LUOCTL)):
+        if source.exists():
+            binaries[f"usr/bin/{name}"] = source
+    libraries = {str(lib).lstrip("/"): lib for source in binaries.values()
+                 for lib in _libraries(source)}
+    firmware = {f"usr/share/qemu/{name}": paths.firmware(name) for name in VM_FIRMWARE}
+    return {**binaries, **libraries, **firmware}
 
 
 def make_all():
     """Makes what every scenario boots, before several of them want it at once."""
-    host(qemu=paths.QEMU.exists(), luod=paths.LUOD.exists())
+    host()
+    disk()
     guest()
     tsc_khz()
 
 
 def guest():
     """The VM's: one program."""
-    program = _program(paths.TESTS / "guest" / "workload.c")
+    program = _program(paths.TESTS / "guest" / "workload.c", paths.TESTS / "guest" / "devices.c",
+                       paths.TESTS / "host" / "ring.c")
     target = paths.TESTBED / "guest.cpio"
     if _fresh(target, [program]):
         return target
     archive = Archive()
     archive.folder("dev")
     archive.folder("proc")
+    archive.folder("sys")
     archive.device("/dev/console", 5, 1)
     archive.file("/init", program, 0o755)
     return _write(archive, target, [program])

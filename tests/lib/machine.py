@@ -25,6 +25,8 @@ class Machine:
         self.agent, agent_end = socket.socketpair()
         self._qmp, qmp_end = socket.socketpair()
         self._probe, probe_end = socket.socketpair()
+        # the igb's cable: a datagram is a frame
+        self.wire, wire_end = socket.socketpair(type=socket.SOCK_DGRAM)
         self._text = {self._qmp: b"", self._probe: b""}
         command = [
             # dies with the harness, however that ends
@@ -39,7 +41,7 @@ class Machine:
         ]
         if iommu and not bare:
             command += ["-device", iommu, *vtd.trace(folder)]
-        command += ["-no-reboot"] if bare else self._devices(agent_end, shares)
+        command += ["-no-reboot"] if bare else self._devices(agent_end, wire_end, shares)
         if devices:
             command += self._extra(devices, probe_end)
         if terminal:
@@ -48,7 +50,7 @@ class Machine:
         else:
             command += ["-serial", f"file:{self.console}"]
         (folder / "qemu.cmd").write_text("\n".join(command) + "\n")
-        ends = (agent_end, qmp_end, probe_end)
+        ends = (agent_end, qmp_end, probe_end, wire_end)
         with open(folder / "qemu.log", "wb") as log:
             self.process = subprocess.Popen(
                 command, stdin=None if terminal else subprocess.DEVNULL,
@@ -61,13 +63,13 @@ class Machine:
         self.qmp("qmp_capabilities")
 
     @staticmethod
-    def _devices(agent_end, shares):
+    def _devices(agent_end, wire_end, shares):
         command = [
             # what guests are bridged to; slirp lives in this process, so the
             # guests' connections outlive the host's kernel
             "-netdev", "user,id=lan", "-device", "virtio-net-pci,netdev=lan,romfile=",
             "-device", "pcie-root-port,id=rp1,slot=1",
-            "-netdev", "user,id=nic,restrict=on",
+            "-netdev", f"dgram,id=nic,local.type=fd,local.str={wire_end.fileno()}",
             "-device", "igb,bus=rp1,netdev=nic,romfile=",
             "-device", "virtio-serial-pci",
             "-chardev", f"socket,id=agent,fd={agent_end.fileno()}",
@@ -160,5 +162,6 @@ class Machine:
             self.process.kill()
         self.process.wait()
         self.agent.close()
+        self.wire.close()
         self._qmp.close()
         self._probe.close()

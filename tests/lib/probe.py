@@ -23,11 +23,11 @@ class Probe:
     def __init__(self, host, name="probe0"):
         self.host = host
         self.name = name
+        self.path = f"/machine/peripheral/{name}"
         self._from = {}
 
     def _get(self, what, function):
-        return self.host.machine.qmp("qom-get", path=f"/machine/peripheral/{self.name}",
-                                     property=what)[function]
+        return self.host.machine.qmp("qom-get", path=self.path, property=what)[function]
 
     # --- from outside
 
@@ -36,8 +36,7 @@ class Probe:
 
     def reset_counters(self):
         """Of all functions."""
-        self.host.machine.qmp("qom-set", path=f"/machine/peripheral/{self.name}",
-                              property="counters-reset", value=True)
+        self.host.machine.qmp("qom-set", path=self.path, property="counters-reset", value=True)
 
     def state(self, function=0):
         return self._get("state", function)
@@ -129,7 +128,8 @@ def add_figures(test, *counters):
 
 def figures(counters):
     """What a scenario's metrics say of some functions together."""
-    said = {"config_writes": sum(seen[key] for seen in counters for key in WRITES)}
+    said = {"config_writes": sum(seen[key] for seen in counters for key in WRITES),
+            "config_changes": sum(seen["config-changes"] for seen in counters)}
     for name, key in CLEARS.items():
         said[name] = sum(seen[key] for seen in counters)
     said["resets"] = sum(sum(seen["resets"].values()) for seen in counters)

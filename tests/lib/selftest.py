@@ -12,12 +12,14 @@ from lib.machine import Machine
 from lib.outcome import EmulatorFault, check
 
 
-def run_in_host(test, host, binary, at_least, environment=""):
+def run_in_host(test, host, binary, at_least, environment="", arguments="", seconds=120):
     """Runs a static kselftest binary in the host; its points become parts."""
     source = paths.built(paths.SELFTESTS / binary)
     shutil.copy(source, host.share / source.name)
-    script = f"cd /tmp && {environment} /share/{source.name}"
-    command = host.finish(host.start(script, 120), 130, None)
+    script = f"cd /tmp && {environment} /share/{source.name} {arguments}".strip()
+    before = time.monotonic()
+    command = host.finish(host.start(script, seconds), seconds + 10, None)
+    test.metrics[f"{source.name}_seconds"] = round(time.monotonic() - before, 1)
     (test.folder / f"{source.name}.tap").write_text(command.output)
     points = ktap.parse(command.output)
     for point in points:

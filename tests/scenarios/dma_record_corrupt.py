@@ -105,7 +105,7 @@ def update(host, devices, names, metrics):
             one.finish()
     for name, victim in victims.items():
         victim.device().take("vfio-pci")
-        metrics[name] = host.fails(f"dma retrieve {victim.name} {victim.device()}").strip()
+        metrics[name] = host.fails(f"dma retrieve {victim.name}").strip()
     by_hand.finish()
     equal(iommu.figures()["translation_off_events"], 0, "times that translation was off")
     start(lost)
