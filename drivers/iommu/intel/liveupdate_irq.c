@@ -62,12 +62,12 @@
 #include <linux/rwsem.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
 #include <linux/spinlock.h>
 
 #include <asm/apicdef.h>
 #include <asm/irq_remapping.h>
 #include <asm/irq_vectors.h>
-#include <asm/smp.h>
 
 #include "iommu.h"
 #include "liveupdate_irq.h"

@@ -180,7 +180,7 @@ static bool retrieve_nth(struct __test_metadata *_metadata, int session,
 
 /* A retrieved iommufd is one like any other, but for what it came with */
 static void check_retrieved(struct __test_metadata *_metadata,
-			    FIXTURE_DATA(kexec) *self, int session, int token)
+			    struct _test_data_kexec *self, int session, int token)
 {
 	__u32 ioas_id, stdev_id, hwpt_id;
 	int again;
