@@ -27,6 +27,7 @@
  *   mask NAME VECTOR          in the device's MSI-X table; unmask
  *   pause NAME                leaves signals in the eventfds, until resume
  *   counts NAME               what has come, by vector
+ *   errors NAME               errors that it was told of since it last asked
  *
  *   keeps NAME                what this kernel can keep of the device
  *   preserve NAME             puts memory, page table and device into a session
@@ -92,6 +93,7 @@ static const struct command {
 	{ "pause", 0, false, interrupts_pause },
 	{ "resume", 0, false, interrupts_resume },
 	{ "counts", 0, false, interrupts_counts },
+	{ "errors", 0, false, interrupts_errors },
 	{ "keeps", 0, false, handover_keeps },
 	{ "preserve", 0, false, handover_preserve },
 	{ "preserve_part", 1, false, handover_preserve_part },

@@ -6,9 +6,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/pci_regs.h>
+#include <linux/vfio.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 /* In the incoming kernel, too: the counts go on where they stood. */
 const char *interrupts_vectors(struct owner *o, char **args)
@@ -96,5 +99,25 @@ const char *interrupts_counts(struct owner *o, char **args)
 		fprintf(answer, "%s%" PRIu64, i ? ", " : "",
 			vfio_read64(&o->vfio, HLU_PROBE_IRQ_COUNT(i)));
 	fprintf(answer, "]}\n");
+	return NULL;
+}
+
+/* The first time it asks to be told of them. */
+const char *interrupts_errors(struct owner *o, char **args)
+{
+	eventfd_t count = 0;
+
+	(void)args;
+	if (o->errors < 0) {
+		const char *what;
+
+		o->errors = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		what = o->errors < 0 ? "eventfd" :
+		       vfio_irqs(&o->vfio, VFIO_PCI_ERR_IRQ_INDEX, 0, 1, &o->errors);
+		if (what)
+			return what;
+	}
+	eventfd_read(o->errors, &count);
+	fprintf(answer, "{\"errors\": %" PRIu64 "}\n", count);
 	return NULL;
 }

@@ -14,6 +14,8 @@ const char *owner_close(struct owner *o, char **args)
 	(void)args;
 	vectors_close(&o->vectors);
 	vfio_close(&o->vfio);
+	if (o->errors >= 0)
+		close(o->errors);
 	if (o->iommufd >= 0)
 		close(o->iommufd);
 	memory_close(&o->memory);

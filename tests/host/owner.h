@@ -33,11 +33,12 @@ struct owner {
 	uint32_t hwpt;
 	struct ring_settings ring;
 	struct vectors vectors;
+	int errors;		/* eventfd of the error interrupt */
 };
 
 #define NO_OWNER ((struct owner){ .session = -1, .vfio = NO_VFIO, .iommufd = -1, \
 				  .memory = NO_MEMORY, .foreign = NO_MEMORY, \
-				  .vectors = NO_VECTORS })
+				  .vectors = NO_VECTORS, .errors = -1 })
 
 extern FILE *answer;
 
@@ -74,6 +75,7 @@ const char *interrupts_unmask(struct owner *o, char **args);
 const char *interrupts_pause(struct owner *o, char **args);
 const char *interrupts_resume(struct owner *o, char **args);
 const char *interrupts_counts(struct owner *o, char **args);
+const char *interrupts_errors(struct owner *o, char **args);
 
 /* handover.c */
 const char *handover_keeps(struct owner *o, char **args);
