@@ -113,6 +113,7 @@ class Host:
             except HostDied:
                 self.console.settle()
                 self.console.scan()
+                self.machine.judge()
                 raise
         self.console.scan()
         for console in self.guest_consoles:
