@@ -4,6 +4,7 @@
 #include "luo.h"
 #include "owner.h"
 
+#include <errno.h>
 #include <linux/vfio.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,10 +34,18 @@ const char *handover_preserve(struct owner *o, char **args)
 	return handover_preserve_part(o, all);
 }
 
+/* A session that ended before it had the iommufd has left the mark. */
+static const char *mark(struct owner *o)
+{
+	const char *what = hwpt_mark(o->iommufd, o->hwpt, TAG);
+
+	return what && errno != EALREADY ? what : NULL;
+}
+
 /* `all`, or `device` or `iommufd`: all but the other one of them. */
 const char *handover_preserve_part(struct owner *o, char **args)
 {
-	const char *what = hwpt_mark(o->iommufd, o->hwpt, TAG);
+	const char *what = mark(o);
 
 	what = what ?: luo_create(o->name, &o->session);
 	what = what ?: luo_preserve(o->session, TOKEN_MEMORY, o->memory.file);
