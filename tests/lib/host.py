@@ -113,7 +113,6 @@ class Host:
             except HostDied:
                 self.console.settle()
                 self.console.scan()
-                self.machine.judge()
                 raise
         self.console.scan()
         for console in self.guest_consoles:
