@@ -68,7 +68,7 @@ class Host:
     # --- power
 
     def boot(self, kernel="a", cmdline="", luod=True, kunit=False, terminal=False,
-             devices=(), iommu=VTD):
+             devices=(), iommu=VTD, memory="3G"):
         """Power on. Returns when the agent inside answers."""
         images = self.folder / "images"
         images.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,8 @@ class Host:
                 f"hlu.luod={int(luod)} {cmdline}")
         self.machine = Machine(paths.kernel(kernel), self.initrd, line.strip(), self.folder,
                                [("images", images, True), ("share", self.share, False)],
-                               terminal=terminal, devices=devices, iommu=iommu)
+                               memory=memory, terminal=terminal, devices=devices,
+                               iommu=iommu)
         self.console = Console(self.machine.console)
         self.agent = Agent(self.machine.agent, self.folder / "agent.log")
         if not terminal:
