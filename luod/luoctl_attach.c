@@ -8,8 +8,8 @@
  *   FREEZE              migrate-continue; READY when completed, guest stopped
  *   CANCEL              back to a running guest from wherever it is; READY
  *
- * and in the incoming kernel says READY as soon as the guest runs again and QEMU
- * has closed its session.
+ * and in the incoming kernel says READY as soon as QEMU has closed its session,
+ * which it does once the guest runs and its devices do not need it any more.
  *
  * luod's death is a CANCEL without anybody to answer: first the guest runs,
  * then luod is looked for again, with growing pauses, until --reconnect is
@@ -368,21 +368,23 @@ static void tick_freezing(struct attach *a)
 	}
 }
 
+/* It comes back so, with its session open unless it has VFIO devices. */
+static bool was_paused(struct attach *a)
+{
+	return qemu_is(a, "query-status", "paused") &&
+	       qemu_is(a, "query-migrate", "completed");
+}
+
 /*
- * A guest that was paused before the update comes back paused, and with its
- * session still open unless it has VFIO devices. While they are on page tables of
- * the old kernel, the session cannot be finished.
+ * QEMU closes its session when the guest runs and no device is on page tables of
+ * the old kernel any more; before, the session cannot be finished. The guest may
+ * have stopped again by then: one that is reset waits for the update's end.
  */
 static void tick_incoming(struct attach *a)
 {
-	if (qemu_is(a, "query-status", "running")) {
-		if (needs_session(a))
-			return;
-	} else if (!(qemu_is(a, "query-status", "paused") &&
-		     qemu_is(a, "query-migrate", "completed"))) {
+	if (needs_session(a) && !was_paused(a))
 		return;
-	}
-	say("%s: guest runs again", a->id);
+	say("%s: guest has left its session", a->id);
 	a->stage = QUIET;
 	tell(a, "READY", NULL, NULL);
 }

@@ -30,7 +30,7 @@ static struct chan luod, qmp;
 static pid_t attach;
 
 /* QEMU. */
-static const char *run_state, *migration, *blocked;
+static const char *run_state, *migration, *blocked, *needed;
 static const char *after_migrate, *after_continue;
 static char commands[4096];
 static int session_seen;
@@ -74,6 +74,8 @@ static struct json_object *qmp_query(const char *command)
 		msg_add(ret, "status", run_state);
 	} else if (!strcmp(command, "query-migrate")) {
 		msg_add(ret, "status", migration);
+		if (needed)
+			msg_add(ret, "liveupdate-session", needed);
 		if (!strcmp(migration, "failed"))
 			msg_add(ret, "error-desc", "disk full");
 		if (blocked) {
@@ -339,16 +341,28 @@ static void test_paused(void)
 
 static void test_incoming(void)
 {
+	needed = "vm1";
 	up(true);
 	ok(!serve(300), "waits for the guest");
 	run_state = "running";
-	ok(hears("READY", "vm1"), "READY when it runs");
+	ok(!serve(300), "waits for the end of its session");
+	needed = NULL;
+	ok(hears("READY", "vm1"), "READY when it runs without");
 	down();
+	needed = "vm1";
+	up(true);
+	run_state = "prelaunch";
+	ok(!serve(300), "a guest that is reset still has a session");
+	needed = NULL;
+	ok(hears("READY", "vm1"), "READY when a guest that is reset has none");
+	down();
+	needed = "vm1";
 	up(true);
 	run_state = "paused";
 	ok(!serve(300), "paused may be half way");
 	migration = "completed";
 	ok(hears("READY", "vm1"), "a guest that was paused before");
+	needed = NULL;
 	down();
 }
 
