@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "luoctl.h"
 #include "qmp.h"
 
 #define ANSWER_MS	30000
@@ -105,6 +106,25 @@ void qmp_pump(struct qmp *q)
 		q->gone = true;
 }
 
+/*
+ * QEMU has a socket long before it speaks: with VFIO devices it pins all of its
+ * guest's memory in between. When it dies, the connection breaks.
+ */
+static int qmp_greeting(struct qmp *q, const char *path,
+			struct json_object **greeting)
+{
+	bool told = false;
+	int err;
+
+	while ((err = chan_wait(&q->chan, greeting, ANSWER_MS)) == -ETIMEDOUT) {
+		if (!told)
+			say("%s: QEMU does not speak yet, unless it speaks to somebody else",
+			    path);
+		told = true;
+	}
+	return err;
+}
+
 /* Waits for the socket to appear, for the greeting, and enters command mode. */
 int qmp_connect(struct qmp *q, const char *path, int timeout_ms, struct fail *f)
 {
@@ -118,7 +138,7 @@ int qmp_connect(struct qmp *q, const char *path, int timeout_ms, struct fail *f)
 	if (err)
 		return fail(f, -err, "%s: %s; start QEMU with -qmp unix:%s,server=on,wait=off",
 			    path, strerror(-err), path);
-	err = chan_wait(&q->chan, &greeting, ANSWER_MS);
+	err = qmp_greeting(q, path, &greeting);
 	if (err < 0)
 		return qmp_broken(q, err, f);
 	err = json_object_object_get_ex(greeting, "QMP", NULL) ? 0 :
