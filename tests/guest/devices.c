@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #define _GNU_SOURCE
 #include "devices.h"
+#include "guest.h"
 #include "../host/ring.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #define DRIVER		"/sys/bus/pci/drivers/hlu_probe"
 #define MAX_PROBES	8
 #define MAX_VECTORS	4
-/* a record every 5 ms, a ring for 80 s: longer than any jump. Each vector has an
- * interrupt every 320 ms. */
-#define PERIOD_US	"5000"
+/* a record every 10 ms, a ring for 160 s: longer than any jump. Each vector has an
+ * interrupt every 640 ms. */
+#define PERIOD_US	"10000"
 #define RECORDS		16384
 #define IRQ_EVERY	"16"
 
@@ -28,15 +30,16 @@ struct vector {
 };
 
 static struct probe {
+	bool there;
+	char name[32];		/* its address */
 	char folder[128];
 	uint64_t next;		/* record to look at */
 	struct vector vectors[MAX_VECTORS];
 } probes[MAX_PROBES];
-static int count;
 
 /* Written by the process that watches. */
 static struct shared {
-	_Atomic uint64_t records, missed, wrong, gap_ms, raised, seen, early, stuck;
+	_Atomic uint64_t probes, records, missed, wrong, gap_ms, raised, seen, early, stuck;
 } *shared;
 
 static int open_file(const struct probe *p, const char *name, int flags)
@@ -59,17 +62,23 @@ static int set(const struct probe *p, const char *name, const char *value)
 	return n < 0 ? -1 : 0;
 }
 
-static size_t get(const struct probe *p, const char *name, void *data, size_t size)
+static size_t get_at(const struct probe *p, const char *name, void *data, size_t size, off_t at)
 {
 	int fd = open_file(p, name, O_RDONLY);
 	size_t done = 0;
 	ssize_t n;
 
-	while (fd >= 0 && done < size && (n = read(fd, (char *)data + done, size - done)) > 0)
+	while (fd >= 0 && done < size &&
+	       (n = pread(fd, (char *)data + done, size - done, at + done)) > 0)
 		done += n;
 	if (fd >= 0)
 		close(fd);
 	return done;
+}
+
+static size_t get(const struct probe *p, const char *name, void *data, size_t size)
+{
+	return get_at(p, name, data, size, 0);
 }
 
 static uint64_t get_number(const struct probe *p, const char *name)
@@ -96,24 +105,74 @@ static int arm(const struct probe *p)
 
 void devices_start(void)
 {
-	struct dirent *entry;
-	DIR *folder;
-
-	mount("sysfs", "/sys", "sysfs", 0, NULL);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	folder = shared == MAP_FAILED ? NULL : opendir(DRIVER);
-	if (!folder)
-		return;
-	while ((entry = readdir(folder)) && count < MAX_PROBES) {
-		struct probe *p = &probes[count];
+	if (shared == MAP_FAILED)
+		die("mmap");
+}
 
-		if (!strchr(entry->d_name, ':'))
-			continue;
-		snprintf(p->folder, sizeof(p->folder), "%s/%.32s/probe", DRIVER, entry->d_name);
-		count += !arm(p);
+static struct probe *find(const char *name)
+{
+	for (struct probe *p = probes; p < probes + MAX_PROBES; p++)
+		if (p->there && !strcmp(p->name, name))
+			return p;
+	return NULL;
+}
+
+static void add(const char *name)
+{
+	struct probe *p = probes;
+
+	while (p < probes + MAX_PROBES && p->there)
+		p++;
+	if (p == probes + MAX_PROBES)
+		return;
+	memset(p, 0, sizeof(*p));
+	snprintf(p->name, sizeof(p->name), "%.31s", name);
+	snprintf(p->folder, sizeof(p->folder), "%s/%.32s/probe", DRIVER, name);
+	p->there = !arm(p);
+}
+
+/* They come and go: a host can plug and unplug them. */
+static void look_for_probes(void)
+{
+	DIR *folder = opendir(DRIVER);
+	struct dirent *entry;
+	uint64_t count = 0;
+
+	for (struct probe *p = probes; p < probes + MAX_PROBES; p++)
+		p->there = p->there && !access(p->folder, F_OK);
+	while (folder && (entry = readdir(folder)))
+		if (strchr(entry->d_name, ':') && !find(entry->d_name))
+			add(entry->d_name);
+	if (folder)
+		closedir(folder);
+	for (struct probe *p = probes; p < probes + MAX_PROBES; p++)
+		count += p->there;
+	shared->probes = count;
+}
+
+/*
+ * Copies what is new, to its place; the rest of `ring` is empty. A whole ring is
+ * a megabyte: too much for an emulated CPU to look at every time.
+ */
+static bool get_records(const struct probe *p, struct hlu_probe_record *ring, uint64_t from,
+			uint64_t count)
+{
+	memset(ring, 0, RECORDS * sizeof(*ring));
+	if (count > RECORDS)
+		count = RECORDS;
+	while (count) {
+		uint64_t at = from % RECORDS;
+		uint64_t some = at + count > RECORDS ? RECORDS - at : count;
+		size_t size = some * sizeof(*ring);
+
+		if (get_at(p, "ring", &ring[at], size, at * sizeof(*ring)) < size)
+			return false;
+		from += some;
+		count -= some;
 	}
-	closedir(folder);
+	return true;
 }
 
 static void look_at_ring(struct probe *p, struct hlu_probe_record *ring)
@@ -128,8 +187,8 @@ static void look_at_ring(struct probe *p, struct hlu_probe_record *ring)
 	uint64_t next = get_number(p, "sequence");
 	struct ring_verdict v;
 
-	memset(ring, 0, RECORDS * sizeof(*ring));
-	get(p, "ring", ring, RECORDS * sizeof(*ring));
+	if (next < p->next || !get_records(p, ring, p->next, next - p->next))
+		return;		/* it has just gone */
 	ring_check(ring, &s, p->next, next, &v);
 	shared->records += v.count;
 	shared->missed += v.missed + v.unseen + v.bad_crc;
@@ -170,10 +229,13 @@ void devices_watch(void)
 {
 	struct hlu_probe_record *ring = malloc(RECORDS * sizeof(*ring));
 
-	for (;; sleep(1)) {
+	for (;; sleep(2)) {
 		uint64_t sum[4] = { 0 };
 
-		for (int i = 0; i < count && ring; i++) {
+		look_for_probes();
+		for (int i = 0; i < MAX_PROBES && ring; i++) {
+			if (!probes[i].there)
+				continue;
 			look_at_ring(&probes[i], ring);
 			look_at_interrupts(&probes[i], sum);
 		}
@@ -186,9 +248,9 @@ void devices_watch(void)
 
 size_t devices_answer(char *text, size_t size)
 {
-	return snprintf(text, size, " probes=%d dma_records=%" PRIu64 " dma_missed=%" PRIu64
+	return snprintf(text, size, " probes=%" PRIu64 " dma_records=%" PRIu64 " dma_missed=%" PRIu64
 			" dma_wrong=%" PRIu64 " dma_gap_ms=%" PRIu64 " irq_raised=%" PRIu64
 			" irq_seen=%" PRIu64 " irq_early=%" PRIu64 " irq_stuck=%" PRIu64,
-			count, shared->records, shared->missed, shared->wrong, shared->gap_ms,
+			shared->probes, shared->records, shared->missed, shared->wrong, shared->gap_ms,
 			shared->raised, shared->seen, shared->early, shared->stuck);
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Functions of the measuring device (QEMU's hlu-probe) that were passed through
- * to the guest, under its own driver hlu_probe. They are armed at boot; a process
- * looks at their rings for as long as the guest runs.
+ * to the guest, under its own driver hlu_probe. A process arms those that are there
+ * or are plugged in, and looks at their rings for as long as the guest runs.
  */
 #ifndef DEVICES_H
 #define DEVICES_H
 
 #include <stddef.h>
 
-/* Before the first fork. Without such functions nothing happens. */
+/* Before the first fork. */
 void devices_start(void);
 
-/* Looks, once a second and without end. */
+/* Looks, every two seconds and without end. */
 _Noreturn void devices_watch(void);
 
 /*

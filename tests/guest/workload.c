@@ -11,21 +11,24 @@
  *   line      a TCP connection to the peer outside the host, opened once;
  *             answers each request with what the others know and the clocks
  *   devices   passed through to the guest, if there are any: see devices.h
+ *   disk      a virtio-blk one, if there is one: see disk.h
+ *   stream    over a NIC that is passed through, if told so: see stream.h
  *
- * The peer speaks first, line by line: "ping SEQ" and "adjust MICROSECONDS"
- * (adds to CLOCK_REALTIME, once, when the guest has just booted).
+ * The peer speaks first, line by line: "ping SEQ", "adjust MICROSECONDS" (adds to
+ * CLOCK_REALTIME, once, when the guest has just booted), and "poweroff".
  *
- * Kernel command line: hlu.name= hlu.ip= hlu.peer=IP:PORT hlu.fill=PERCENT
+ * Kernel command line: hlu.name= hlu.ip= hlu.peer=IP:PORT hlu.fill=PERCENT,
+ * and of the stream hlu.nic_ip= hlu.stream=IP:PORT
  */
 #define _GNU_SOURCE
 #include "devices.h"
+#include "disk.h"
+#include "guest.h"
+#include "stream.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <net/if.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -33,11 +36,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/reboot.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -45,9 +47,9 @@
 
 #define CHUNK		(2UL << 20)
 #define TICK_NS		10000000L
-#define LINE		1024
+#define LINE		2048
 
-/* Shared by the three processes; each member has one writer. */
+/* Shared by these processes; each member has one writer. */
 static struct shared {
 	_Atomic uint64_t filled, passes, bad_words;		/* pattern */
 	_Atomic uint64_t counter, max_gap_ms, went_back;	/* counter */
@@ -55,14 +57,14 @@ static struct shared {
 
 static char cmdline[4096];
 
-static _Noreturn void die(const char *what)
+_Noreturn void die(const char *what)
 {
 	dprintf(2, "workload: %s: %s\n", what, strerror(errno));
 	sleep(1);
 	exit(1);
 }
 
-static const char *parameter(const char *name, const char *otherwise)
+const char *parameter(const char *name, const char *otherwise)
 {
 	static char value[8][64];
 	static int used;
@@ -76,7 +78,7 @@ static const char *parameter(const char *name, const char *otherwise)
 	return out;
 }
 
-static uint64_t now_us(clockid_t clock)
+uint64_t now_us(clockid_t clock)
 {
 	struct timespec ts;
 
@@ -148,50 +150,6 @@ static void counter(void)
 	}
 }
 
-static void configure_network(const char *ip)
-{
-	struct sockaddr_in *addr;
-	struct ifreq req = { 0 };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	strcpy(req.ifr_name, "eth0");
-	addr = (struct sockaddr_in *)&req.ifr_addr;
-	addr->sin_family = AF_INET;
-	inet_pton(AF_INET, ip, &addr->sin_addr);
-	if (ioctl(fd, SIOCSIFADDR, &req))
-		die("address of eth0");
-	inet_pton(AF_INET, "255.255.255.0", &addr->sin_addr);
-	if (ioctl(fd, SIOCSIFNETMASK, &req))
-		die("netmask of eth0");
-	req.ifr_flags = IFF_UP | IFF_RUNNING;
-	if (ioctl(fd, SIOCSIFFLAGS, &req))
-		die("eth0 up");
-	close(fd);
-}
-
-static int call_peer(const char *peer)
-{
-	struct sockaddr_in to = { .sin_family = AF_INET };
-	const char *colon = strchr(peer, ':');
-	char ip[64];
-	int one = 1;
-
-	if (!colon)
-		die("hlu.peer");
-	snprintf(ip, sizeof(ip), "%.*s", (int)(colon - peer), peer);
-	inet_pton(AF_INET, ip, &to.sin_addr);
-	to.sin_port = htons(atoi(colon + 1));
-	for (;;) {
-		int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		if (!connect(fd, (struct sockaddr *)&to, sizeof(to)))
-			return fd;
-		close(fd);
-		usleep(200000);
-	}
-}
-
 static void say(int fd, const char *format, ...)
 {
 	char line[LINE];
@@ -220,7 +178,9 @@ static void say_problems(int fd, int kmsg)
 {
 	static const char * const signs[] = {
 		"WARNING:", "BUG:", "Oops", "Call Trace", "soft lockup", "hung_task",
-		"blocked for more", "detected stall", "self-detected", "unstable", "I/O error", "NETDEV WATCHDOG",
+		"blocked for more", "detected stall", "self-detected", "unstable", "I/O error",
+		"NETDEV WATCHDOG", "timeout", "timed out", "stuck", "Unit Hang", "Reset adapter",
+		"Link is Down",
 	};
 	char record[2048];
 	ssize_t n;
@@ -251,19 +211,24 @@ static void answer(int fd, int kmsg, char *request)
 		struct timespec ts = { now / 1000000, now % 1000000 * 1000 };
 
 		clock_settime(CLOCK_REALTIME, &ts);
+	} else if (!strcmp(request, "poweroff")) {
+		sync();
+		reboot(RB_POWER_OFF);
 	} else if (sscanf(request, "ping %lld", &number) == 1) {
 		uint64_t real = now_us(CLOCK_REALTIME);
-		char devices[LINE / 2];
+		char devices[LINE / 2], disk[LINE / 4], stream[LINE / 4];
 
 		devices_answer(devices, sizeof(devices));
+		disk_answer(disk, sizeof(disk));
+		stream_answer(stream, sizeof(stream));
 		say_problems(fd, kmsg);
 		say(fd, "pong seq=%lld real_us=%" PRIu64 " mono_us=%" PRIu64
 		    " boot_us=%" PRIu64 " filled=%" PRIu64 " passes=%" PRIu64
 		    " bad=%" PRIu64 " counter=%" PRIu64 " max_gap_ms=%" PRIu64
-		    " went_back=%" PRIu64 "%s\n", number, real,
+		    " went_back=%" PRIu64 "%s%s%s\n", number, real,
 		    now_us(CLOCK_MONOTONIC), now_us(CLOCK_BOOTTIME), shared->filled,
 		    shared->passes, shared->bad_words, shared->counter,
-		    shared->max_gap_ms, shared->went_back, devices);
+		    shared->max_gap_ms, shared->went_back, devices, disk, stream);
 	}
 }
 
@@ -282,7 +247,7 @@ static void line(void)
 		size_t len = 0;
 		ssize_t n;
 
-		fd = call_peer(parameter("hlu.peer=", "10.0.2.2:1"));
+		fd = network_call(parameter("hlu.peer=", "10.0.2.2:1"));
 		say(fd, "hello %s %s %s\n", name, boot_id, u.release);
 		while ((n = read(fd, in + len, sizeof(in) - 1 - len)) > 0) {
 			char *eol;
@@ -326,9 +291,14 @@ int main(void)
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		die("mmap");
-	configure_network(parameter("hlu.ip=", "10.0.2.16"));
+	mount("sysfs", "/sys", "sysfs", 0, NULL);
+	network_up("virtio_net", parameter("hlu.ip=", "10.0.2.16"));
 	devices_start();
+	disk_start();
+	stream_start();
 	start(devices_watch);
+	start(disk_work);
+	start(stream_work);
 	start(pattern);
 	start(counter);
 	line();

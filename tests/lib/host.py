@@ -40,7 +40,7 @@ class Host:
         self.kexecs = 0
         self.machine = self.agent = None
         self.guest_consoles = []
-        for folder in ("logs", "vms", "luod"):
+        for folder in ("logs", "vms", "luod", "disks"):
             (self.share / folder).mkdir(parents=True, exist_ok=True)
         self.peer = Peer(self.folder / "peer.log")
 
@@ -68,7 +68,7 @@ class Host:
     # --- power
 
     def boot(self, kernel="a", cmdline="", luod=True, kunit=False, terminal=False,
-             devices=(), iommu=VTD, memory="3G"):
+             devices=(), iommu=VTD, cable=None, memory="3G"):
         """Power on. Returns when the agent inside answers."""
         images = self.folder / "images"
         images.mkdir(parents=True, exist_ok=True)
@@ -81,8 +81,8 @@ class Host:
                 f"hlu.luod={int(luod)} {cmdline}")
         self.machine = Machine(paths.kernel(kernel), self.initrd, line.strip(), self.folder,
                                [("images", images, True), ("share", self.share, False)],
-                               memory=memory, terminal=terminal, devices=devices,
-                               iommu=iommu)
+                               terminal=terminal, devices=devices, iommu=iommu, cable=cable,
+                               memory=memory)
         self.console = Console(self.machine.console)
         self.agent = Agent(self.machine.agent, self.folder / "agent.log")
         if not terminal:

@@ -17,7 +17,8 @@ HOST_PROGRAMS = {"agent": (), "bridge": (),
                  "dma": ("attempts", "exchange", "handover", "interrupts", "luo", "memory",
                          "owner", "relay", "ring", "vectors", "vfio"),
                  "holdup": (), "igb": ("luo", "memory", "relay", "vfio"), "kexec": (),
-                 "probe": ("ring",), "session": ("luo",)}
+                 "limit": (), "monitor": (), "probe": ("ring",), "session": ("luo",)}
+GUEST_PROGRAM = ("workload", "devices", "disk", "network", "stream")
 # the kernel's own: the rest of its uapi is not for libc
 UAPI = ("linux/iommufd.h", "linux/liveupdate.h", "linux/vfio.h", "misc/hlu_probe.h")
 INCLUDE = re.compile(r'^#include [<"](.+)[>"]', re.M)
@@ -80,7 +81,7 @@ def make_all():
 
 def guest():
     """The VM's: one program."""
-    program = _program(paths.TESTS / "guest" / "workload.c", paths.TESTS / "guest" / "devices.c",
+    program = _program(*(paths.TESTS / "guest" / f"{name}.c" for name in GUEST_PROGRAM),
                        paths.TESTS / "host" / "ring.c")
     target = paths.TESTBED / "guest.cpio"
     if _fresh(target, [program]):

@@ -19,7 +19,8 @@ class Machine:
     clean up, and all of it ends with this process."""
 
     def __init__(self, kernel, initrd, cmdline, folder, shares=(), memory="3G",
-                 cpus=2, terminal=False, bare=False, devices=(), iommu=vtd.VTD):
+                 cpus=2, terminal=False, bare=False, devices=(), iommu=vtd.VTD, cable=None):
+        """`cable`: a netdev for the igb, instead of the harness's end of it."""
         self.folder = folder
         self.console = folder / "console.log"
         self.agent, agent_end = socket.socketpair()
@@ -41,7 +42,8 @@ class Machine:
         ]
         if iommu and not bare:
             command += ["-device", iommu, *vtd.trace(folder)]
-        command += ["-no-reboot"] if bare else self._devices(agent_end, wire_end, shares)
+        cable = cable or f"dgram,local.type=fd,local.str={wire_end.fileno()}"
+        command += ["-no-reboot"] if bare else self._devices(agent_end, cable, shares)
         if devices:
             command += self._extra(devices, probe_end)
         if terminal:
@@ -63,13 +65,13 @@ class Machine:
         self.qmp("qmp_capabilities")
 
     @staticmethod
-    def _devices(agent_end, wire_end, shares):
+    def _devices(agent_end, cable, shares):
         command = [
             # what guests are bridged to; slirp lives in this process, so the
             # guests' connections outlive the host's kernel
             "-netdev", "user,id=lan", "-device", "virtio-net-pci,netdev=lan,romfile=",
             "-device", "pcie-root-port,id=rp1,slot=1",
-            "-netdev", f"dgram,id=nic,local.type=fd,local.str={wire_end.fileno()}",
+            "-netdev", f"{cable},id=nic",
             "-device", "igb,bus=rp1,netdev=nic,romfile=",
             "-device", "virtio-serial-pci",
             "-chardev", f"socket,id=agent,fd={agent_end.fileno()}",

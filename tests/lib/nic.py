@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The emulated host's igb in the hand of a program (tests/host/igb.c), as a VMM
-would own it: VFIO, iommufd, and received frames in memory of its own."""
+"""The emulated host's igb: what is done to it, seen from outside; and in the hand
+of a program (tests/host/igb.c), as a VMM would own it: VFIO, iommufd, and received
+frames in memory of its own."""
 
 import json
 import re
@@ -17,16 +18,36 @@ RESET = re.compile("^(?:e1000e_cb_qdev_reset_hold|e1000e_core_ctrl_sw_reset) ", 
 WRITE = re.compile(r"^pci_cfg_write igb \S+ @(\w+) <- (\w+)", re.M)
 
 
-class Nic:
-    def __init__(self, host, wire):
+class Card:
+    """From outside."""
+
+    def __init__(self, host):
         self.host = host
-        self.wire = wire
         self.device = Device(host, ADDRESS)
-        self.lost = 0       # None: a full ring loses what comes
         self._log = host.folder / LOG
         for event in TRACE:
             host.machine.qmp("trace-event-set-state", name=event, enable=True)
         self.clear()
+
+    def clear(self):
+        self._mark = len(self._log.read_text(errors="replace"))
+
+    def figures(self):
+        """What was done to the device since the last clear(). A config write of
+        what has been written there before changes nothing."""
+        text = self._log.read_text(errors="replace")
+        before, text = dict(WRITE.findall(text[:self._mark])), text[self._mark:]
+        return {"resets": len(RESET.findall(text)),
+                "config_writes": sum(before.get(at) != value for at, value in WRITE.findall(text))}
+
+
+class Nic(Card):
+    """Owned by the program."""
+
+    def __init__(self, host, wire):
+        super().__init__(host)
+        self.wire = wire
+        self.lost = 0       # None: a full ring loses what comes
 
     def do(self, command, *args, seconds=60):
         return self.host.run(" ".join(["igb", command, *map(str, args)]), seconds)
@@ -75,16 +96,3 @@ class Nic:
         """From now on."""
         goal = self.look()["interrupts"] + more
         return self.host.wait(lambda: self.look()["interrupts"] >= goal, 20, "interrupts")
-
-    # --- from outside
-
-    def clear(self):
-        self._mark = len(self._log.read_text(errors="replace"))
-
-    def figures(self):
-        """What was done to the device since the last clear(). A config write of
-        what has been written there before changes nothing."""
-        text = self._log.read_text(errors="replace")
-        before, text = dict(WRITE.findall(text[:self._mark])), text[self._mark:]
-        return {"resets": len(RESET.findall(text)),
-                "config_writes": sum(before.get(at) != value for at, value in WRITE.findall(text))}

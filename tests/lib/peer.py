@@ -93,6 +93,12 @@ class Peer:
             line = self._lines[name] = Line(name)
             return line
 
+    def say(self, name, text):
+        """To the guest of that name, between two requests or in the middle of one."""
+        for connection in list(self._connections.values()):
+            if connection.line is self._lines[name]:
+                self._send(connection, f"{text}\n")
+
     def close(self):
         self._stop = True
         self._thread.join(5)

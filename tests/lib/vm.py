@@ -4,19 +4,23 @@ the same guest, unharmed."""
 
 import time
 
+from lib import disk
 from lib.outcome import check, equal
 
 FIRST_ADDRESS = 16      # 10.0.2.16 and up
 
 
 class VM:
-    def __init__(self, host, name, memory=256, vcpus=2, fill=36, changes=None):
+    def __init__(self, host, name, memory=256, vcpus=2, fill=36, changes=None, with_disk=False,
+                 append=""):
         self.host = host
         self.name = name
         self.memory = memory
         self.vcpus = vcpus
         self.fill = fill
         self.changes = changes or {}    # of the command line: text, other text
+        self.append = append            # to the guest's kernel's
+        self.disk = disk.make(host.share / "disks" / f"{name}.img") if with_disk else None
         self.number = len(host.vms)
         self.ip = f"10.0.2.{FIRST_ADDRESS + self.number}"
         self.line = host.peer.new_line(name)
@@ -33,7 +37,7 @@ class VM:
         append = (f"console=ttyS0 loglevel=4 panic=-1 kunit.enable=0 tsc=nowatchdog pci=lastbus=0 "
                   f"initcall_blacklist=kho_test_init,svm_init "
                   f"hlu.name={self.name} hlu.ip={self.ip} "
-                  f"hlu.peer={self.host.peer.address} hlu.fill={self.fill}")
+                  f"hlu.peer={self.host.peer.address} hlu.fill={self.fill} {self.append}").strip()
         return [
             "-name", self.name, "-L", "/usr/share/qemu",
             "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
@@ -44,10 +48,13 @@ class VM:
             "-object", f"memory-backend-memfd,id=ram,size={self.memory}M,share=on",
             "-netdev", f"tap,id=lan,ifname={self.name},script=/host/tap-up,downscript=no",
             "-device", f"virtio-net-pci,netdev=lan,mac=52:54:00:00:01:{self.number:02x},romfile=",
+            *(disk.arguments(f"/share/disks/{self.disk.name}") if self.disk else ()),
             # append: the incoming QEMU goes on in the same log
             "-chardev", f"file,id=tty,path=/share/logs/{self.name}.console.log,append=on",
             "-serial", "chardev:tty",
             "-qmp", f"unix:/run/vm/{self.name}.qmp,server=on,wait=off",
+            # QMP is luoctl attach's
+            "-monitor", f"unix:/run/vm/{self.name}.monitor,server=on,wait=off",
             "-kernel", "/images/kernel-a", "-initrd", "/images/guest.cpio",
             "-append", append,
         ]
@@ -58,6 +65,27 @@ class VM:
             check(old in text, f"{old} in the arguments of {self.name}")
             text = text.replace(old, new)
         (self.host.share / "vms" / f"{self.name}.args").write_text(text)
+
+    def monitor(self, command):
+        """Gives a command to QEMU's human monitor; returns what that says."""
+        return self.host.run(f"monitor /run/vm/{self.name}.monitor '{command}'")
+
+    def monitor_refuses(self, command):
+        return self.host.fails(f"monitor /run/vm/{self.name}.monitor '{command}'")
+
+    @property
+    def qemu_log(self):
+        return (self.host.share / "logs" / f"{self.name}.qemu.log").read_text(errors="replace")
+
+    def power_off(self, seconds=60):
+        """The guest does that itself, and its QEMU ends."""
+        self.host.peer.say(self.name, "poweroff")
+        self.wait_ended(seconds)
+
+    def wait_ended(self, seconds=60):
+        pid = f"/proc/$(cat /run/vm/{self.name}.pid)"
+        self.host.wait(lambda: "no" in self.host.run(f"test -e {pid} || echo no"), seconds,
+                       f"end of the QEMU of {self.name}", 0.2)
 
     def wait_up(self, seconds=180):
         """Until it has booted and filled its memory once."""
