@@ -9,7 +9,13 @@ grep -q 'hlu.restore=0' /proc/cmdline && exit 0
 # "ADDRESS DRIVER". A function that came through the update waits for that driver.
 if [ -f /share/vms/drivers ]; then
 	while read -r address driver; do
-		echo "$driver" >"/sys/bus/pci/devices/$address/driver_override"
+		device=/sys/bus/pci/devices/$address
+		# one that did not come through the update may be taken already
+		now=$(readlink "$device/driver" || true)
+		if [ -n "$now" ] && [ "${now##*/}" != "$driver" ]; then
+			echo "$address" >"$device/driver/unbind"
+		fi
+		echo "$driver" >"$device/driver_override"
 		echo "$address" >/sys/bus/pci/drivers_probe
 	done </share/vms/drivers
 fi

@@ -21,7 +21,7 @@ def run(test):
     cards = [Probe(host, name) for name in ("one", "two")]
     functions = [card.device() for card in cards]
     give(functions)
-    vm = host.start_vm("vm1", changes=arguments([function.address for function in functions]))
+    vm = host.start_vm("vm1", changes=arguments(functions))
     passed = Passed(vm, [(card, 0) for card in cards])
     passed.wait_armed()
     passed.reset_counters()
@@ -48,7 +48,7 @@ def run(test):
         goes_on(host, passed)
     with test.part("the next update succeeds"):
         update_and_measure(host, vm, "b", test.metrics)
-        passed.figures(test)
+        passed.figures(test.metrics)
         passed.check_undisturbed()
 
 
