@@ -2,7 +2,10 @@
 """A VM that cannot go over is refused beforehand: luoctl names it and says
 why, and all guests go on."""
 
+from lib import nic
+from lib.device import Device
 from lib.outcome import check, equal
+from lib.passthrough import arguments
 
 RAM = "memory-backend-memfd,id=ram,size=128M,share=on"
 CASES = {
@@ -12,6 +15,14 @@ CASES = {
         {RAM: "memory-backend-memfd,id=ram,size=128M,share=off"}, "share"),
     "memory of huge pages": (
         {RAM: RAM + ",hugetlb=on,hugetlbsize=2M"}, "hugetlb"),
+    "virtio-mem": (
+        {"-m\n128M\n": "-m\n128M,maxmem=256M\n",
+         "-kernel\n": "-object\nmemory-backend-memfd,id=more,size=64M,share=on\n"
+                      "-device\nvirtio-mem-pci,memdev=more\n-kernel\n"}, "virtio-mem"),
+    "vsock": (
+        {"-kernel\n": "-device\nvhost-vsock-pci,guest-cid=3\n-kernel\n"}, "vhost"),
+    "a VFIO device of an iommufd that is not to be kept": (
+        arguments([nic.ADDRESS], iommufd="iommufd,id=iommufd0"), "liveupdate=on"),
     "vhost": (
         {"script=/host/tap-up,downscript=no": "script=/host/tap-up,downscript=no,vhost=on"},
         "vhost"),
@@ -21,6 +32,7 @@ CASES = {
 def run(test):
     host = test.host().boot("a")
     host.run("echo 80 >/proc/sys/vm/nr_hugepages")
+    Device(host, nic.ADDRESS).take("vfio-pci")
     vm = host.start_vm("vm1", memory=128, fill=5)
     seen = test.metrics["refusals"] = {}
     for name, (changes, reason) in CASES.items():
