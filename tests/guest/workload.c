@@ -7,7 +7,7 @@
  *   pattern   fills hlu.fill per cent of the memory with words made from their
  *             address and a generation; then, chunk by chunk and without end,
  *             verifies and writes the next generation
- *   counter   adds one every 10 ms and keeps the longest gap
+ *   counter   adds one every 50 ms and keeps the longest gap
  *   line      a TCP connection to the peer outside the host, opened once;
  *             answers each request with what the others know and the clocks
  *   devices   passed through to the guest, if there are any: see devices.h
@@ -46,7 +46,7 @@
 #include <unistd.h>
 
 #define CHUNK		(2UL << 20)
-#define TICK_NS		10000000L
+#define TICK_NS		50000000L
 #define LINE		2048
 
 /* Shared by these processes; each member has one writer. */
@@ -101,6 +101,7 @@ static void pattern(void)
 	struct sysinfo info;
 	uint64_t *mem, per_chunk = CHUNK / sizeof(uint64_t);
 	size_t size, chunks;
+	useconds_t pause;
 
 	sysinfo(&info);
 	size = info.totalram / 100 * atoi(parameter("hlu.fill=", "33")) * info.mem_unit;
@@ -114,6 +115,8 @@ static void pattern(void)
 		mem[i] = word(&mem[i], 0);
 	shared->filled = chunks * CHUNK;
 
+	/* in no hurry: every wakeup costs the emulator a millisecond */
+	pause = 300000 / chunks < 10000 ? 10000 : 300000 / chunks;
 	setpriority(PRIO_PROCESS, 0, 10);
 	for (uint64_t generation = 0;; generation++) {
 		for (size_t c = 0; c < chunks; c++) {
@@ -124,7 +127,7 @@ static void pattern(void)
 					shared->bad_words++;
 				*at = word(at, generation + 1);
 			}
-			usleep(10000);
+			usleep(pause);
 		}
 		shared->passes++;
 	}

@@ -221,7 +221,8 @@ class Host:
         if vm.console_path.exists():
             vm.console_path.write_bytes(b"")
         self.guest_consoles.append(Console(vm.console_path))
-        self.run(f"vm-run {name}")
+        self.run(f"echo {'always' if vm.huge else 'never'} "
+                 f">/sys/kernel/mm/transparent_hugepage/shmem_enabled; vm-run {name}")
         if wait:
             vm.wait_up()
             self.say(f"guest {name} up after {time.monotonic() - vm.started:.1f} s (emulated)")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The world outside the host: a TCP server on loopback that guests reach as
-10.0.2.2 and that asks them, ten times a second, how they are.
+10.0.2.2 and that asks them, five times a second, how they are.
 
 tests/guest/workload.c is the other end."""
 
@@ -10,7 +10,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-PERIOD = 0.1
+PERIOD = 0.2
 GUEST_SEES = "10.0.2.2"
 SETTLE = 5      # answers before the guest's clock is set, once
 

@@ -11,13 +11,14 @@ FIRST_ADDRESS = 16      # 10.0.2.16 and up
 
 
 class VM:
-    def __init__(self, host, name, memory=256, vcpus=2, fill=36, changes=None, with_disk=False,
-                 append=""):
+    def __init__(self, host, name, memory=128, vcpus=1, fill=5, huge=True, changes=None,
+                 with_disk=False, append=""):
         self.host = host
         self.name = name
         self.memory = memory
         self.vcpus = vcpus
         self.fill = fill
+        self.huge = huge            # its memory is huge pages of the page cache
         self.changes = changes or {}    # of the command line: text, other text
         self.append = append            # to the guest's kernel's
         self.disk = disk.make(host.share / "disks" / f"{name}.img") if with_disk else None

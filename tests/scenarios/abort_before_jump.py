@@ -14,7 +14,7 @@ from lib.outcome import check, equal
 
 def run(test):
     host = test.host().boot("a")
-    vm = host.start_vm("vm1", memory=128, fill=5)
+    vm = host.start_vm("vm1")
     # the first attempt pays for caches of its own
     attempt(host, vm, "FREEZE", abort)
     before = test.metrics["before"] = resources.look(host)

@@ -12,7 +12,7 @@ KILO = 1024
 
 def run(test):
     host = test.host().boot("a")
-    vm = host.start_vm("vm1", memory=128, fill=5)
+    vm = host.start_vm("vm1")
     good = paths.kernel("b").read_bytes()
     images = {
         "not a kernel": (b"#!/bin/sh\necho no kernel\n" * 2048, "ENOEXEC"),

@@ -13,7 +13,7 @@ INCOMING = ("incoming-start", "retrieved", "claimed", "before-finish")
 
 def run(test):
     host = test.host().boot("a")
-    vm = host.start_vm("vm1", memory=128, fill=5)
+    vm = host.start_vm("vm1")
     now, other = "a", "b"
     outcomes = test.metrics["outcomes"] = {}
 

@@ -11,7 +11,7 @@ def run(test):
     lost = test.metrics["lost"] = {}
 
     with test.part("between freeze and jump"):
-        host.start_vm("vm1", memory=128, fill=5)
+        host.start_vm("vm1")
         holdup = Holdup(host)
         holdup.go("START_PRESERVATION")
         host.load("b")
@@ -22,7 +22,7 @@ def run(test):
         lost["between freeze and jump"] = clean(host, {"vm1"})
 
     with test.part("in the early boot of the incoming kernel"):
-        host.start_vm("vm1", memory=128, fill=5)
+        host.start_vm("vm1")
         host.load("b")
         mark = host.console.mark
         host.start_update()
@@ -33,7 +33,7 @@ def run(test):
         lost["in early boot"] = clean(host, {"vm1"})
 
     with test.part("a guest and an update after all that"):
-        vm = host.start_vm("vm2", memory=128, fill=5)
+        vm = host.start_vm("vm2")
         host.update("b")
         vm.check_unharmed()
 

@@ -8,8 +8,8 @@ from lib.outcome import check, equal
 
 def run(test):
     host = test.host().boot("a")
-    vm = host.start_vm("vm1", memory=128, fill=5, wait=False)
-    victim = host.start_vm("vm2", memory=128, fill=5, wait=False)
+    vm = host.start_vm("vm1", wait=False)
+    victim = host.start_vm("vm2", wait=False)
     vm.wait_up()
     victim.wait_up()
     # taken by luod's next start, which is that of the next kernel

@@ -7,5 +7,5 @@ from lib.survival import update_and_measure
 
 def run(test):
     host = test.host().boot("a")
-    vm = host.start_vm("vm1", memory=256, vcpus=2)
+    vm = host.start_vm("vm1", memory=256, vcpus=2, fill=36, huge=False)
     update_and_measure(host, vm, "b", test.metrics)

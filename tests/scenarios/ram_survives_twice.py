@@ -8,7 +8,7 @@ from lib.survival import update_and_measure
 
 def run(test):
     host = test.host().boot("a")
-    vm = host.start_vm("vm1", memory=256, vcpus=2)
+    vm = host.start_vm("vm1", memory=256, vcpus=2, fill=36)
     first = host.release
     updates = test.metrics["updates"] = []
     for to in ("b", "a"):

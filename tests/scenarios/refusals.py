@@ -33,7 +33,7 @@ def run(test):
     host = test.host().boot("a")
     host.run("echo 80 >/proc/sys/vm/nr_hugepages")
     Device(host, nic.ADDRESS).take("vfio-pci")
-    vm = host.start_vm("vm1", memory=128, fill=5)
+    vm = host.start_vm("vm1")
     seen = test.metrics["refusals"] = {}
     for name, (changes, reason) in CASES.items():
         with test.part(name):
@@ -60,6 +60,6 @@ def run(test):
 
 def start_refused(host, changes):
     """Refused for what it is made of: that needs no guest that has booted."""
-    vm = host.start_vm("vm2", memory=128, fill=5, changes=changes, wait=False)
+    vm = host.start_vm("vm2", changes=changes, wait=False)
     host.wait(lambda: vm.name in host.status()["clients"], 60, "vm2 as luod's client", 0.2)
     return vm

@@ -9,7 +9,7 @@ from lib.outcome import check, equal
 
 def run(test):
     host = test.host().boot("a")
-    host.start_vm("vm1", memory=128, fill=5)
+    host.start_vm("vm1")
     host.update("b")
     raw = host.timeline()
     table = test.metrics["table"] = host.run("luoctl timeline").splitlines()

@@ -12,7 +12,6 @@ from lib.probe import Probe
 
 REJECTED = "Not a migration stream"
 DEVICES = probes({"one": ("rp2", 2), "two": ("rp3", 3)})
-SMALL = {"memory": 128, "vcpus": 1, "fill": 5}
 
 
 def run(test):
@@ -23,7 +22,7 @@ def run(test):
     cards = {name: Probe(host, card) for name, card in (("vm1", "one"), ("vm2", "two"))}
     functions = {name: card.device() for name, card in cards.items()}
     give(functions.values())
-    vms = [host.start_vm(name, wait=False, **SMALL, changes=arguments([functions[name]]))
+    vms = [host.start_vm(name, wait=False, changes=arguments([functions[name]]))
            for name in cards]
     good, bad = (Passed(vm.wait_up(), [(cards[vm.name], 0)]) for vm in vms)
     for passed in (good, bad):
@@ -47,7 +46,7 @@ def run(test):
         good.vm.check_unharmed()
         good.check_undisturbed()
     with test.part("it is started cold"):
-        again = host.start_vm("vm2", **SMALL, changes=arguments([functions["vm2"]]))
+        again = host.start_vm("vm2", changes=arguments([functions["vm2"]]))
         Passed(again, [(cards["vm2"], 0)]).wait_armed()
         good.check_undisturbed()
 

@@ -16,9 +16,6 @@ from lib.probe import Probe
 
 SIZES = {"vm1": 256, "vm2": 2048}
 DEVICES = probes({"one": ("rp2", 2), "two": ("rp3", 3)})
-# as hosts of large guests have it: their memory comes in larger pieces, which are
-# fewer to keep
-HUGE = "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 TRACE = ("iommufd_*", "vm_state_notify", "vfio_iommufd_liveupdate_exchange")
 MAPPED = re.compile(r"^iommufd_backend_map\w*_dma .* size=0x(\w+) .*\(0\)$", re.M)
 CALL = re.compile(r"^iommufd_\w+ ", re.M)
@@ -29,12 +26,11 @@ STEP = 16 << 20
 
 def run(test):
     host = test.host().boot("a", devices=DEVICES, memory="5G")
-    host.run(f"echo always >{HUGE}")
     cards = {name: Probe(host, card) for name, card in zip(SIZES, ("one", "two"))}
     functions = {name: card.device() for name, card in cards.items()}
     give(functions.values())
     more = [word for event in TRACE for word in ("-trace", event)]
-    vms = [host.start_vm(name, wait=False, memory=memory, vcpus=1, fill=2,
+    vms = [host.start_vm(name, wait=False, memory=memory, fill=2,
                          changes=arguments([functions[name]], more=more))
            for name, memory in SIZES.items()]
     guests = [Passed(vm.wait_up(), [(cards[vm.name], 0)]) for vm in vms]

@@ -11,7 +11,6 @@ from lib.probe import Probe
 
 DEVICES = probes({"one": ("rp2", 2), "two": ("rp3", 3)})
 STAMPS = "cat /sys/kernel/liveupdate/timeline"
-SMALL = {"memory": 128, "vcpus": 1, "fill": 5}
 
 
 def run(test):
@@ -21,7 +20,7 @@ def run(test):
     cards = [Probe(host, name) for name in ("one", "two")]
     functions = [card.device() for card in cards]
     give(functions)
-    vms = [host.start_vm(f"vm{number}", wait=False, **SMALL,
+    vms = [host.start_vm(f"vm{number}", wait=False,
                          changes=arguments([function]))
            for number, function in enumerate(functions, 1)]
     late, early = (Passed(vm.wait_up(), [(card, 0)]) for vm, card in zip(vms, cards))
@@ -53,6 +52,6 @@ def run(test):
         check(sum(seen["resets"].values()) >= 1, f"a reset: {seen}")
         check(not cards[1].masters(), f"bus mastering off: {cards[1].state()}")
     with test.part("the second one is started cold"):
-        again = host.start_vm("vm2", **SMALL, changes=arguments(functions[1:]))
+        again = host.start_vm("vm2", changes=arguments(functions[1:]))
         Passed(again, [(cards[1], 0)]).wait_armed()
         late.check_undisturbed()

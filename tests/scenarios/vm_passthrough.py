@@ -31,7 +31,8 @@ def run(test):
     functions = [card.device(1), card.device(2), nic.device]
     give(functions)
     with stream.Stream() as outside:
-        vm = host.start_vm("vm1", fill=10, with_disk=True, append=outside.append(),
+        vm = host.start_vm("vm1", memory=256, vcpus=2, fill=10, huge=False,
+                           with_disk=True, append=outside.append(),
                            changes=arguments(functions, more=BALLOON))
         passed = Passed(vm, [(card, 1), (card, 2)])
         passed.wait_armed()

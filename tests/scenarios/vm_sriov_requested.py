@@ -61,6 +61,6 @@ def run(test):
 
 def start(host, card, name, functions):
     kept = {} if name in STAYS else {"iommufd": "iommufd,id=iommufd0"}
-    vm = host.start_vm(name, wait=False, memory=128, vcpus=1, fill=5,
+    vm = host.start_vm(name, wait=False,
                        changes=arguments(functions, **kept))
     return Passed(vm, [(card, vf) for vf in SHARES[name]])
