@@ -12,7 +12,7 @@ from lib.probe import Probe
 from lib.survival import update_and_measure
 
 DEVICES = probes({"one": ("rp2", 2), "two": ("rp3", 3)})
-SLOTS = {"-m\n256M\n": "-m\n256M,slots=1,maxmem=512M\n"}
+SLOTS = {"-m\n128M\n": "-m\n128M,slots=1,maxmem=512M\n"}
 MEMORY = "memory-backend-memfd,id=more,size=64M,share=on"
 DIMM = "pc-dimm,id=dimm,memdev=more"
 
