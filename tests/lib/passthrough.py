@@ -10,6 +10,8 @@ DRIVER = "vfio-pci"
 IOMMUFD = "iommufd,id=iommufd0,liveupdate=on"
 # as PCIe has it, not ACPI: the guest's kernel knows no other
 HOTPLUG = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
+# QEMU of a guest that resets a device too early
+WAITS = "does not reset it during a live update, the VM waits"
 
 
 def arguments(devices, iommufd=IOMMUFD, more=(), ports=0):

@@ -5,13 +5,12 @@ it never boots with a device that still writes to its memory."""
 
 from lib.hardware import probes
 from lib.outcome import check
-from lib.passthrough import Held, Passed, arguments, ask, give
+from lib.passthrough import WAITS, Held, Passed, arguments, ask, give
 from lib.probe import Probe
 from lib.survival import update_and_measure
 
 DEVICES = probes({"one": ("rp2", 2)})
 REBOOTS = {"-no-reboot\n": ""}
-WAITS = "does not reset it during a live update, the VM waits"
 
 
 def run(test):

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A guest may give devices back while they are still on the page tables of the
-kernel before: the others go on, and the host has those that were given back like
-new. When the last one goes, nothing is left to do, and the update is over."""
+"""A guest that gives a device back while its devices are still on the page tables of
+the kernel before waits for the end of the update, as for any reset. Then the device
+leaves it, like new for the host, and those that stay go on. So it is, too, when it
+is the last one."""
 
 from lib.hardware import probes
 from lib.outcome import check, equal
-from lib.passthrough import Held, Passed, arguments, ask, give
+from lib.passthrough import WAITS, Held, Passed, arguments, ask, give
 from lib.probe import Probe
 
 DEVICES = probes({"one": ("rp2", 2), "two": ("rp3", 3)})
@@ -24,9 +25,8 @@ def run(test):
     held = Held(vm)
     held.update("b")
     with test.part("one of two"):
-        unplug(vm, 1, first)
-        held.check_held()
-        held.release()
+        unplug(vm, held, 1)
+        first.wait_armed()
         first.check_undisturbed()
         check_like_new(cards[1], functions[1])
     with test.part("the last one"):
@@ -35,17 +35,19 @@ def run(test):
         ask(functions[:1])
         held = Held(vm)
         held.update("a")
-        unplug(vm, 0, Passed(vm, []))
-        host.wait_state("normal", 60)
+        unplug(vm, held, 0)
         check_like_new(cards[0], functions[0])
         vm.check_unharmed()
 
 
-def unplug(vm, number, left):
+def unplug(vm, held, number):
+    waits = vm.qemu_log.count(WAITS)
     vm.monitor(f"device_del vfio{number}")
+    vm.host.wait(lambda: vm.qemu_log.count(WAITS) > waits, 60, "QEMU to say that the VM waits")
+    held.check_held()
+    held.release()
     vm.host.wait(lambda: f"vfio{number}" not in vm.monitor("info pci"), 60,
                  f"vfio{number} to leave {vm.name}", 0.2)
-    left.wait_armed()
 
 
 def check_like_new(card, function):
