@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define DISK	"/dev/vda"
@@ -23,7 +24,10 @@ static struct shared {
 
 void disk_start(void)
 {
-	shared = shared_memory(sizeof(*shared));
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		die("mmap");
 }
 
 /* tests/lib/disk.py has the same. */

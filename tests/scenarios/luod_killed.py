@@ -34,7 +34,7 @@ def run(test):
             host.load(other)
             # luod of the next kernel takes this at its start
             update = host.start_update()
-            host.next_luod(f"LUOD_KILL_AT={step}")
+            write_env(host, step)
             host.jump(update, other)
             now, other = other, now
             outcomes[step] = "completed"
@@ -73,9 +73,13 @@ def settle(host, vm):
     vm.check_unharmed()
 
 
+def write_env(host, step):
+    (host.share / "luod.env").write_text(f"LUOD_KILL_AT={step}\n")
+
+
 def restart_luod(host, step):
     """A luod that dies at `step`; clients of the old one come back to it."""
-    host.next_luod(f"LUOD_KILL_AT={step}")
+    write_env(host, step)
     host.run("kill $(pidof luod)")
     host.wait(lambda: not (host.share / "luod.env").exists(), 20, "a new luod")
     host.wait(host.luod_idle, 40, "luod's answer", 0.2)

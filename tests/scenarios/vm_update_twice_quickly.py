@@ -5,14 +5,17 @@ has hardly run, and its devices are undisturbed by all of it."""
 
 from lib.hardware import probes
 from lib.outcome import check
-from lib.passthrough import Held, Passed, arguments, ask, give_cards
+from lib.passthrough import Held, Passed, arguments, ask, give
+from lib.probe import Probe
 
 DEVICES = probes({"one": ("rp2", 2)})
 
 
 def run(test):
     host = test.host().boot("a", devices=DEVICES)
-    (card,), (function,) = give_cards(host, ("one",))
+    card = Probe(host, "one")
+    function = card.device()
+    give([function])
     vm = host.start_vm("vm1", fill=10, changes=arguments([function]))
     passed = Passed(vm, [(card, 0)])
     passed.wait_armed()
