@@ -473,7 +473,10 @@ static void number_all(void)
 	}
 }
 
-/* The entry of a function that is lost or does not answer becomes a hole. */
+/*
+ * The entry of a function that is lost or does not answer becomes a hole: its
+ * last owner may be resetting it right now.
+ */
 static int record_all(void)
 {
 	struct pci_liveupdate *lu;
@@ -484,7 +487,9 @@ static int record_all(void)
 
 	guard(mutex)(&pci_liveupdate_lock);
 	list_for_each_entry(lu, &pci_liveupdate_functions, node) {
-		if (!lu->attached || !pci_device_is_present(lu->dev))
+		if (!lu->attached ||
+		    !dev_liveupdate_preserved(&lu->dev->dev) ||
+		    !pci_device_is_present(lu->dev))
 			continue;
 		err = pci_liveupdate_record(lu->dev,
 					    &pci_out->functions[lu->index]);
