@@ -3,11 +3,15 @@
 #ifndef GUEST_H
 #define GUEST_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <time.h>
 
 /* Says what failed, and ends this process. */
 _Noreturn void die(const char *what);
+
+/* Zeroed memory that all processes forked from now on share with this one. */
+void *shared_memory(size_t size);
 
 /* Of the kernel's command line: what follows `name`, which ends with "=". */
 const char *parameter(const char *name, const char *otherwise);

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -36,10 +35,7 @@ void stream_start(void)
 	if (fd < 0 || write(fd, RTO_MIN_US, strlen(RTO_MIN_US)) < 0)
 		die(RTO_MIN);
 	close(fd);
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
-		die("mmap");
+	shared = shared_memory(sizeof(*shared));
 }
 
 static void look_at_connection(int fd)

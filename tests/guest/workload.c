@@ -64,6 +64,15 @@ _Noreturn void die(const char *what)
 	exit(1);
 }
 
+void *shared_memory(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		die("mmap");
+	return memory;
+}
+
 const char *parameter(const char *name, const char *otherwise)
 {
 	static char value[8][64];
@@ -290,10 +299,7 @@ int main(void)
 		die("/proc/cmdline");
 	close(fd);
 	signal(SIGPIPE, SIG_IGN);
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
-		die("mmap");
+	shared = shared_memory(sizeof(*shared));
 	mount("sysfs", "/sys", "sysfs", 0, NULL);
 	network_up("virtio_net", parameter("hlu.ip=", "10.0.2.16"));
 	devices_start();

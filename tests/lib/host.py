@@ -173,6 +173,19 @@ class Host:
     def timeline(self):
         return Timeline(self.run("cat /sys/kernel/liveupdate/timeline"))
 
+    def wait_stamp(self, name, seconds=60):
+        self.wait(lambda: name in self.timeline().names, seconds, f"stamp {name}", 0.1)
+
+    def wait_saved(self, name):
+        """All of this guest is in its session, and luod knows."""
+        self.wait_stamp(f"{name}:saved")
+        self.wait(lambda: {"id": name, "state": "ready"} in self.status()["sessions"], 30,
+                  f"{name} ready", 0.1)
+
+    def next_luod(self, setting):
+        """NAME=VALUE, once, for luod's next start (tests/host/run-luod.sh)."""
+        (self.share / "luod.env").write_text(f"{setting}\n")
+
     def load(self, to="b", kernel=None, cmdline=""):
         extra = f" --cmdline '{cmdline}'" if cmdline else ""
         return self.run(f"luoctl load {kernel or f'/images/kernel-{to}'} "

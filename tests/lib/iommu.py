@@ -4,6 +4,8 @@ model traces into iommu.log."""
 
 import re
 
+from lib.outcome import equal
+
 VTD = "intel-iommu,intremap=on,caching-mode=on"
 MODES = ("legacy", "scalable")
 
@@ -79,6 +81,12 @@ class Iommu:
             "translation_off_events": text.count("vtd_dmar_enable enable 0"),
             "remapping_off_events": text.count("vtd_ir_enable enable 0"),
         }
+
+    def check_quiet(self):
+        """Since the last clear(), or the boot, nothing was blocked, and protection
+        was never off."""
+        equal({name: count for name, count in self.figures().items() if count}, {},
+              "faults, and times that protection was off")
 
     def page_sizes(self, address):
         """Of the translations that a function uses just now."""

@@ -4,7 +4,7 @@ any number of updates. The guest's side is tests/guest/devices.c."""
 
 from lib.hardware import root_port
 from lib.outcome import check, equal
-from lib.probe import figures
+from lib.probe import Probe, figures
 
 DRIVER = "vfio-pci"
 IOMMUFD = "iommufd,id=iommufd0,liveupdate=on"
@@ -38,6 +38,14 @@ def give(devices, driver=DRIVER):
         device.take(driver)
         with open(device.host.share / "vms" / "drivers", "a") as drivers:
             drivers.write(f"{device.address} {driver}\n")
+
+
+def give_cards(host, names):
+    """These cards, their functions 0 for guests: [Probe], [Device]."""
+    cards = [Probe(host, name) for name in names]
+    functions = [card.device() for card in cards]
+    give(functions)
+    return cards, functions
 
 
 def ask(devices):
@@ -116,7 +124,7 @@ class Held:
         self._limit = vm.host.share / "vms" / f"{vm.name}.memlock"
         self._limit.write_text("0\n")
         # of the next kernel's luod
-        (vm.host.share / "luod.env").write_text("LUOD_OPTIONS=--claim-timeout=900\n")
+        vm.host.next_luod("LUOD_OPTIONS=--claim-timeout=900")
 
     def update(self, to):
         """Until the guest runs in the next kernel."""
@@ -149,8 +157,8 @@ class Held:
 
 def stamps(vm):
     """Those of its QEMU since the guest runs again."""
-    words = vm.host.run("cat /sys/kernel/liveupdate/timeline").split()
-    own = [word.partition(":")[2] for word in words if word.startswith(f"{vm.name}:")]
+    own = [what for who, _, what in (name.partition(":") for name in vm.host.timeline().names)
+           if who == vm.name]
     return own[own.index("run"):] if "run" in own else []
 
 

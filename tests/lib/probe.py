@@ -97,6 +97,14 @@ class Probe:
         for fault in ("dma-failed", "dma-out-of-order", "irq-dropped"):
             equal(seen[fault], 0, f"{fault} of {self.name}, function {function}")
 
+    def check_reset(self, *functions):
+        """Somebody reset it since the last reset of the counters, and it is quiet."""
+        for function in functions or (0,):
+            name, seen = f"{self.name}, function {function}", self.counters(function)
+            check(sum(seen["resets"].values()) >= 1, f"a reset of {name}: {seen}")
+            check(not self.masters(function),
+                  f"bus mastering of {name} off: {self.state(function)}")
+
     def check_untouched(self, *functions):
         """Since the last reset of the counters nobody wrote to its config
         space or reset it, and its DMA went on."""

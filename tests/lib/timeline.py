@@ -19,13 +19,17 @@ class Timeline:
         self.stamps = [(int(tsc), name) for tsc, name in
                        (line.split(None, 1) for line in lines)]
 
+    @property
+    def names(self):
+        return [name for _, name in self.stamps]
+
     def at(self, name):
         """The last stamp of that name, in ms of the counter."""
         for tsc, stamp in reversed(self.stamps):
             if stamp == name:
                 return tsc / self.khz
         raise Failed(f"no stamp {name} in the timeline: "
-                     f"{' '.join(stamp for _, stamp in self.stamps)}")
+                     f"{' '.join(self.names)}")
 
     def between(self, start, end):
         return round(self.at(end) - self.at(start), 3)
@@ -39,7 +43,6 @@ class Timeline:
         return self.between(f"{vm}:stop", f"{vm}:run")
 
     def missing(self, vms):
-        names = {name for _, name in self.stamps}
         wanted = [f"{who}:{what}" for who in ("luod", "kernel") for what in PHASES[who]]
         wanted += [f"{vm}:{what}" for vm in vms for what in PHASES["vm"]]
-        return [name for name in wanted if name not in names]
+        return [name for name in wanted if name not in self.names]

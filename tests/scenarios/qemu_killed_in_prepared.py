@@ -13,7 +13,7 @@ def run(test):
     vm.wait_up()
     victim.wait_up()
     # taken by luod's next start, which is that of the next kernel
-    (host.share / "luod.env").write_text("LUOD_OPTIONS=--claim-timeout=30\n")
+    host.next_luod("LUOD_OPTIONS=--claim-timeout=30")
     holdup = Holdup(host)
     holdup.go("START_PRESERVATION")
     host.load("b")

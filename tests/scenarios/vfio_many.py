@@ -49,9 +49,8 @@ def run(test):
         add_figures(test, *(card.counters(number) for number in (0, *VFS)))
         equal((test.metrics["resets"], test.metrics["config_changes"]), (0, 0),
               "resets and config changes")
-        faults = iommu.figures()
-        test.metrics.update(faults)
-        equal({key: value for key, value in faults.items() if value}, {}, "faults")
+        test.metrics.update(iommu.figures())
+        iommu.check_quiet()
 
 
 def jump(test, host, card, ones, to):

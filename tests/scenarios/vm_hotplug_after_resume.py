@@ -7,8 +7,7 @@ with the reason, and can be plugged in later. The next update takes all of it ov
 
 from lib.hardware import probes
 from lib.outcome import check
-from lib.passthrough import Held, Passed, arguments, ask, give, plug
-from lib.probe import Probe
+from lib.passthrough import Held, Passed, arguments, ask, give_cards, plug
 from lib.survival import update_and_measure
 
 DEVICES = probes({"one": ("rp2", 2), "two": ("rp3", 3)})
@@ -19,9 +18,7 @@ DIMM = "pc-dimm,id=dimm,memdev=more"
 
 def run(test):
     host = test.host().boot("a", devices=DEVICES)
-    cards = [Probe(host, name) for name in ("one", "two")]
-    functions = [card.device() for card in cards]
-    give(functions)
+    cards, functions = give_cards(host, ("one", "two"))
     vm = host.start_vm("vm1", fill=10, changes=arguments(
         functions[:1], ports=2) | SLOTS)
     first, both = (Passed(vm, [(card, 0) for card in some]) for some in (cards[:1], cards))

@@ -61,8 +61,7 @@ def survive(test, iommu, vm, passed, nic, outside, to):
     passed.check_undisturbed()
     equal(figures["nic"]["resets"], 0, "resets of the igb")
     work.check()
-    equal({key: value for key, value in iommu.figures().items() if value}, {},
-          "faults, and times that protection was off")
+    iommu.check_quiet()
 
 
 class Work:

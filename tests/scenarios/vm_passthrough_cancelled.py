@@ -9,8 +9,7 @@ its interrupts collect in eventfds."""
 from lib.hardware import probes
 from lib.holdup import Holdup
 from lib.outcome import check
-from lib.passthrough import Passed, arguments, ask, give
-from lib.probe import Probe
+from lib.passthrough import Passed, arguments, ask, give_cards
 from lib.survival import update_and_measure
 
 DEVICES = probes({"one": ("rp2", 2), "two": ("rp3", 3)})
@@ -18,9 +17,7 @@ DEVICES = probes({"one": ("rp2", 2), "two": ("rp3", 3)})
 
 def run(test):
     host = test.host().boot("a", devices=DEVICES)
-    cards = [Probe(host, name) for name in ("one", "two")]
-    functions = [card.device() for card in cards]
-    give(functions)
+    cards, functions = give_cards(host, ("one", "two"))
     vm = host.start_vm("vm1", changes=arguments(functions))
     passed = Passed(vm, [(card, 0) for card in cards])
     passed.wait_armed()
@@ -40,8 +37,7 @@ def run(test):
         other.wait("START_PRESERVATION")
         other.go("START_PRESERVATION")
         other.wait("FREEZE")
-        host.wait(lambda: "vm1:saved" in host.run("cat /sys/kernel/liveupdate/timeline"), 30,
-                  "guest to be stopped")
+        host.wait_stamp("vm1:saved", 30)
         other.fail("FREEZE")
         host.finish(command, 120, 1)
         other.leave()

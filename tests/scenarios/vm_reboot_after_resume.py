@@ -5,8 +5,7 @@ it never boots with a device that still writes to its memory."""
 
 from lib.hardware import probes
 from lib.outcome import check
-from lib.passthrough import WAITS, Held, Passed, arguments, ask, give
-from lib.probe import Probe
+from lib.passthrough import WAITS, Held, Passed, arguments, ask, give_cards
 from lib.survival import update_and_measure
 
 DEVICES = probes({"one": ("rp2", 2)})
@@ -15,9 +14,7 @@ REBOOTS = {"-no-reboot\n": ""}
 
 def run(test):
     host = test.host().boot("a", devices=DEVICES)
-    card = Probe(host, "one")
-    function = card.device()
-    give([function])
+    (card,), (function,) = give_cards(host, ("one",))
     vm = host.start_vm("vm1", fill=10, changes=arguments([function]) | REBOOTS)
     passed = Passed(vm, [(card, 0)])
     passed.wait_armed()

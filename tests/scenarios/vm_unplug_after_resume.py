@@ -5,18 +5,15 @@ leaves it, like new for the host, and those that stay go on. So it is, too, when
 is the last one."""
 
 from lib.hardware import probes
-from lib.outcome import check, equal
-from lib.passthrough import WAITS, Held, Passed, arguments, ask, give
-from lib.probe import Probe
+from lib.outcome import equal
+from lib.passthrough import WAITS, Held, Passed, arguments, ask, give_cards
 
 DEVICES = probes({"one": ("rp2", 2), "two": ("rp3", 3)})
 
 
 def run(test):
     host = test.host().boot("a", devices=DEVICES)
-    cards = [Probe(host, name) for name in ("one", "two")]
-    functions = [card.device() for card in cards]
-    give(functions)
+    cards, functions = give_cards(host, ("one", "two"))
     vm = host.start_vm("vm1", fill=10, changes=arguments(functions, ports=2))
     both, first = (Passed(vm, [(card, 0) for card in some]) for some in (cards, cards[:1]))
     both.wait_armed()
@@ -51,9 +48,7 @@ def unplug(vm, held, number):
 
 
 def check_like_new(card, function):
-    seen = card.counters()
-    check(sum(seen["resets"].values()) >= 1, f"a reset of {card.name}: {seen}")
-    check(not card.masters(), f"bus mastering off: {card.state()}")
+    card.check_reset()
     function.take("hlu_probe")
     equal(function.driver, "hlu_probe", f"driver of {function}")
     card.arm()

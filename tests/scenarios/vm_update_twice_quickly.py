@@ -5,17 +5,14 @@ has hardly run, and its devices are undisturbed by all of it."""
 
 from lib.hardware import probes
 from lib.outcome import check
-from lib.passthrough import Held, Passed, arguments, ask, give
-from lib.probe import Probe
+from lib.passthrough import Held, Passed, arguments, ask, give_cards
 
 DEVICES = probes({"one": ("rp2", 2)})
 
 
 def run(test):
     host = test.host().boot("a", devices=DEVICES)
-    card = Probe(host, "one")
-    function = card.device()
-    give([function])
+    (card,), (function,) = give_cards(host, ("one",))
     vm = host.start_vm("vm1", fill=10, changes=arguments([function]))
     passed = Passed(vm, [(card, 0)])
     passed.wait_armed()
