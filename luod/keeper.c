@@ -179,6 +179,18 @@ static void keeper_drain(struct keeper *k)
 	}
 }
 
+/* An injected fault is one worker's; those behind it are the next ones'. */
+static void next_fault(void)
+{
+	const char *at = getenv("LUOD_KILL_AT");
+	const char *more = at ? strchr(at, ',') : NULL;
+
+	if (more)
+		setenv("LUOD_KILL_AT", more + 1, 1);
+	else
+		unsetenv("LUOD_KILL_AT");
+}
+
 /* Forks a worker and gives it what is held. Returns only in the keeper. */
 static int keeper_spawn(struct keeper *k, int (*worker)(int, void *), void *ctx)
 {
@@ -209,8 +221,7 @@ static int keeper_spawn(struct keeper *k, int (*worker)(int, void *), void *ctx)
 		message_send(k->sock, KEEPER_END, "", -1);
 	if (k->stop)
 		kill(k->worker, SIGTERM);
-	/* A fault is injected once. */
-	unsetenv("LUOD_KILL_AT");
+	next_fault();
 	return 0;
 }
 

@@ -16,8 +16,8 @@
  * one brought to its end. The keeper's death: the same, because without keeper
  * a crash would cost sessions; whoever supervises luod starts a new one.
  *
- * Fault injection: LUOD_KILL_AT=STEP in the environment makes the first worker
- * kill itself at that step (docs/luod.md).
+ * Fault injection: LUOD_KILL_AT=STEP[,STEP...] in the environment makes the first
+ * workers kill themselves at these steps (docs/luod.md).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -64,8 +64,9 @@ int64_t now_ms(void)
 void step(const char *name)
 {
 	const char *at = getenv("LUOD_KILL_AT");
+	size_t len = strlen(name);
 
-	if (at && !strcmp(at, name)) {
+	if (at && !strncmp(at, name, len) && (!at[len] || at[len] == ',')) {
 		say("killed at %s", name);
 		raise(SIGKILL);
 	}
