@@ -5,7 +5,7 @@ before any VM is touched."""
 import shutil
 
 from lib import paths
-from lib.outcome import check
+from lib.outcome import check, equal
 
 KILO = 1024
 
@@ -43,10 +43,7 @@ def run(test):
     with test.part("a good image after all of them"):
         shutil.copyfile(paths.kernel("b"), host.share / "image")
         host.run("luoctl load /share/image --initrd /images/host.cpio", 60)
-        (host.share / "image").unlink()
-        host.jump(host.start_update(), "b")
-        host.wait_state("normal", 60)
-        vm.check_unharmed()
+        equal(host.status()["loaded"], "/share/image", "what is loaded")
 
 
 def untouched(host, vm):
