@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DISK	"/dev/vda"
 #define BLOCK	4096
 #define BLOCKS	32
 #define WORDS	(BLOCK / sizeof(uint64_t))
@@ -80,7 +79,7 @@ static void flush(int fd)
 
 void disk_work(void)
 {
-	int fd = open(DISK, O_RDWR | O_DIRECT | O_CLOEXEC);
+	int fd = open(parameter("hlu.disk=", "/dev/vda"), O_RDWR | O_DIRECT | O_CLOEXEC);
 	uint64_t *buffer = aligned_alloc(BLOCK, BLOCK);
 
 	if (fd < 0 || !buffer)

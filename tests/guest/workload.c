@@ -11,7 +11,7 @@
  *   line      a TCP connection to the peer outside the host, opened once;
  *             answers each request with what the others know and the clocks
  *   devices   passed through to the guest, if there are any: see devices.h
- *   disk      a virtio-blk one, if there is one: see disk.h
+ *   disk      hlu.disk (/dev/vda), if there is one: see disk.h
  *   stream    over a NIC that is passed through, if told so: see stream.h
  *
  * The peer speaks first, line by line: "ping SEQ", "adjust MICROSECONDS" (adds to

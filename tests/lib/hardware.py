@@ -42,6 +42,12 @@ def probes(places):
             for line in (root_port(port, slot), probe(name, port))]
 
 
+def nvme(name, bus, path):
+    """An NVMe disk on a file."""
+    return [("-drive", f"id={name}-file,if=none,format=raw,file={path}"),
+            f"nvme,id={name},bus={bus},serial={name},drive={name}-file"]
+
+
 # --- the view from outside
 
 class Function:

@@ -23,9 +23,14 @@ from lib.vm import VM
 # tsc=nowatchdog: before the first clocksource but jiffies, a CPU that compares TSCs
 # waits for the other one without interrupts, and by a clock that stands still
 # then; if that one is in stop_machine(), both wait for good
+# kvm.halt_poll_ns=0: waiting for a guest's next interrupt in a loop costs more here
+# than it saves.
 CMDLINE = ("console=ttyS0 kho=on liveupdate=on intel_iommu=on panic=-1 no_timer_check "
-           "tsc=nowatchdog "
+           "tsc=nowatchdog kvm.halt_poll_ns=0 "
            "initcall_blacklist=kho_test_init")
+
+# the TSC of a host whose clock counts instructions, one a nanosecond
+COUNTING_KHZ = 1000000
 
 
 class Host:
@@ -68,8 +73,9 @@ class Host:
     # --- power
 
     def boot(self, kernel="a", cmdline="", luod=True, kunit=False, terminal=False,
-             devices=(), iommu=VTD, cable=None, memory="3G"):
-        """Power on. Returns when the agent inside answers."""
+             devices=(), iommu=VTD, cable=None, memory="3G", counting=False):
+        """Power on. Returns when the agent inside answers. `counting`: the host's
+        clock counts instructions."""
         images = self.folder / "images"
         images.mkdir(parents=True, exist_ok=True)
         self.initrd = image.host()
@@ -77,12 +83,13 @@ class Host:
                                "kernel-a": paths.kernel("a"), "kernel-b": paths.kernel("b"),
                                **image.disk()}.items():
             _place(source, images / target)
-        line = (f"{CMDLINE} tsc_early_khz={image.tsc_khz()} kunit.enable={int(kunit)} "
+        khz = COUNTING_KHZ if counting else image.tsc_khz()
+        line = (f"{CMDLINE} tsc_early_khz={khz} kunit.enable={int(kunit)} "
                 f"hlu.luod={int(luod)} {cmdline}")
         self.machine = Machine(paths.kernel(kernel), self.initrd, line.strip(), self.folder,
                                [("images", images, True), ("share", self.share, False)],
                                terminal=terminal, devices=devices, iommu=iommu, cable=cable,
-                               memory=memory)
+                               memory=memory, counting=counting)
         self.console = Console(self.machine.console)
         self.agent = Agent(self.machine.agent, self.folder / "agent.log")
         if not terminal:

@@ -19,7 +19,8 @@ class Machine:
     clean up, and all of it ends with this process."""
 
     def __init__(self, kernel, initrd, cmdline, folder, shares=(), memory="3G",
-                 cpus=2, terminal=False, bare=False, devices=(), iommu=vtd.VTD, cable=None):
+                 cpus=2, terminal=False, bare=False, devices=(), iommu=vtd.VTD, cable=None,
+                 counting=False):
         """`cable`: a netdev for the igb, instead of the harness's end of it."""
         self.folder = folder
         self.console = folder / "console.log"
@@ -34,8 +35,8 @@ class Machine:
             "setpriv", "--pdeathsig", "KILL", str(paths.built(paths.QEMU)),
             *(arg for path in paths.FIRMWARE for arg in ("-L", str(path))),
             "-nodefaults", "-display", "none", "-vga", "none", "-no-user-config",
-            "-machine", "q35,kernel-irqchip=split,accel=tcg", "-cpu", CPU,
-            "-smp", str(cpus), "-m", memory, "-rtc", "base=utc",
+            "-machine", "q35,kernel-irqchip=split", *self._accel(counting), "-cpu", CPU,
+            "-smp", str(cpus), "-m", memory,
             "-chardev", f"socket,id=qmp,fd={qmp_end.fileno()}",
             "-mon", "chardev=qmp,mode=control",
             "-kernel", str(kernel), "-initrd", str(initrd), "-append", cmdline,
@@ -63,6 +64,14 @@ class Machine:
             end.close()
         self._read_qmp(Deadline(10))
         self.qmp("qmp_capabilities")
+
+    @staticmethod
+    def _accel(counting):
+        """`counting`: an instruction takes a nanosecond, and nothing else takes time."""
+        if counting:
+            return ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off",
+                    "-rtc", "base=utc,clock=vm"]
+        return ["-accel", "tcg", "-rtc", "base=utc"]
 
     @staticmethod
     def _devices(agent_end, cable, shares):
@@ -93,7 +102,7 @@ class Machine:
                    "-chardev", f"socket,id=probe,fd={probe_end.fileno()}",
                    "-object", "qtest,id=qtest,chardev=probe"]
         for device in devices:
-            command += ["-device", device]
+            command += ["-device", device] if isinstance(device, str) else device
         return command
 
     # --- QMP
