@@ -665,12 +665,16 @@ static int load(struct iommu_lu_incoming *in, const void *payload, size_t len)
 	return 0;
 }
 
-/* Before the first driver of an IOMMU looks at its hardware. */
-static int __init iommu_lu_load(void)
+static int __init load_once(void)
 {
+	static bool loaded __initdata;
 	const void *payload;
 	size_t len;
 	int ret;
+
+	if (loaded)
+		return 0;
+	loaded = true;
 
 	payload = liveupdate_payload_get(IOMMU_LIVEUPDATE_NAME,
 					 IOMMU_LIVEUPDATE_COMPATIBLE, &len);
@@ -686,4 +690,18 @@ static int __init iommu_lu_load(void)
 
 	return ret;
 }
-core_initcall(iommu_lu_load);
+/* Before drivers of IOMMUs look at their hardware, but for those that load early. */
+core_initcall(load_once);
+
+/**
+ * iommu_liveupdate_load_early - Read the records before core initcalls.
+ *
+ * For drivers whose IOMMUs are set up with interrupt remapping.
+ *
+ * Context: start_kernel(), when memory can be allocated, after
+ * liveupdate_load_early().
+ */
+void __init iommu_liveupdate_load_early(void)
+{
+	load_once();
+}

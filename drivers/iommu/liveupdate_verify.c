@@ -76,6 +76,21 @@ int iommu_lu_open(struct iommu_lu_view *view, const void *payload, size_t len)
 	return 0;
 }
 
+/* Each level translates 9 bits above the 12 of a page. */
+static bool size_ok(const struct iommu_domain_ser *ser)
+{
+	unsigned int bits = 12 + 9 * (ser->top_level + 1);
+
+	if (ser->vasz_lg2 <= PAGE_SHIFT)
+		return false;
+	/* levels are added while the domain is used, up to six */
+	if (ser->format == IOMMU_DOMAIN_SER_AMDV1)
+		return ser->top_level <= 5 && ser->vasz_lg2 <= 64;
+
+	return ser->top_level >= 2 && ser->top_level <= 4 &&
+	       ser->vasz_lg2 <= bits;
+}
+
 /**
  * iommu_lu_check_domain - Whether the record of a domain can be believed.
  * @view:  The payload.
@@ -88,15 +103,13 @@ const char *iommu_lu_check_domain(const struct iommu_lu_view *view, u32 index)
 {
 	const struct iommu_domain_ser *ser = &view->domains[index];
 
-	if (ser->format != IOMMU_DOMAIN_SER_VTDSS)
+	if (ser->format != IOMMU_DOMAIN_SER_VTDSS &&
+	    ser->format != IOMMU_DOMAIN_SER_AMDV1)
 		return "its page table has an unknown format";
 	if (ser->flags & ~IOMMU_DOMAIN_SER_FORCE_SNOOP ||
 	    memchr_inv(ser->reserved, 0, sizeof(ser->reserved)))
 		return "its domain has unknown flags";
-	/* each level translates 9 bits above the 12 of a page */
-	if (ser->top_level < 2 || ser->top_level > 4 ||
-	    ser->vasz_lg2 <= PAGE_SHIFT ||
-	    ser->vasz_lg2 > 12 + 9 * (ser->top_level + 1))
+	if (!size_ok(ser))
 		return "its page table has an impossible size";
 	if (!PAGE_ALIGNED(ser->top) || !view->preserved(ser->top, PAGE_SIZE))
 		return "its page table was not handed over";

@@ -87,6 +87,7 @@ bool iommu_liveupdate_domain_in_use(struct iommu_domain *domain);
 void iommu_liveupdate_block_domain(struct iommu_domain *domain);
 
 /* For drivers of IOMMUs */
+void iommu_liveupdate_load_early(void);
 void iommu_liveupdate_adopt_unit(const struct iommu_liveupdate_ops *ops,
 				 void *unit, u64 base, u32 segment);
 void iommu_liveupdate_adopt_rest(const struct iommu_liveupdate_ops *ops,

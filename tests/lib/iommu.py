@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The emulated host's IOMMU, and what it saw, by its own account: L0's VT-d
-model traces into iommu.log."""
+model traces into iommu.log. lib/amdvi.py has the other model."""
 
 import re
 
@@ -11,7 +11,9 @@ MODES = ("legacy", "scalable")
 
 LOG = "iommu.log"
 EVENTS = ("vtd_dmar_enable", "vtd_ir_enable", "vtd_dmar_fault", "vtd_fault_disabled",
-          "vtd_frr_new", "vtd_reg_dmar_root")
+          "vtd_frr_new", "vtd_reg_dmar_root",
+          "amdvi_control_status", "amdvi_access_blocked", "amdvi_ir_target_abort",
+          "amdvi_ir_err", "amdvi_ir_pass")
 # every translation: only for a moment
 TRANSLATE = "vtd_dmar_translate"
 TRANSLATED = re.compile(TRANSLATE + r" dev (\w+):(\w+)\.(\w+) "
@@ -22,7 +24,7 @@ RECORDED = re.compile(r"vtd_frr_new index \d+ high 0x(\w+) low 0x\w+")
 REMAPPING = range(0x20, 0x30)
 # as a kernel writes it: DMAR: [DMA Write NO_PASID] Request device [02:00.0] fault addr ...
 LOGGED = re.compile(r"DMAR: \[.*\bfault (?:addr|index)\b")
-ANNOUNCED = r"DMAR: DRHD: handling fault status"
+ANNOUNCED = re.compile(r"DMAR: DRHD: handling fault status")
 ROOT = re.compile(r"vtd_reg_dmar_root addr 0x\w+ scalable (\d)")
 
 
@@ -42,12 +44,15 @@ def trace(folder):
 class Iommu:
     """Counts from its making, or from the last clear()."""
 
+    logged = LOGGED
+    announced = ANNOUNCED
+
     def __init__(self, host):
         self.host = host
         self._path = host.folder / LOG
         # faults are counted here, and judged by the scenario
-        host.console.allow(LOGGED.pattern)
-        host.console.allow(ANNOUNCED)
+        host.console.allow(self.logged.pattern)
+        host.console.allow(self.announced.pattern)
         self.clear()
 
     def clear(self):
@@ -77,7 +82,7 @@ class Iommu:
         return {
             "iommu_faults": len(self.faults()) + text.count("vtd_fault_disabled")
             + sum((int(high, 16) >> 32 & 0xff) in REMAPPING for high in RECORDED.findall(text)),
-            "iommu_faults_logged": len(LOGGED.findall(self.host.console.since(self._said))),
+            "iommu_faults_logged": self._faults_logged(),
             "translation_off_events": text.count("vtd_dmar_enable enable 0"),
             "remapping_off_events": text.count("vtd_ir_enable enable 0"),
         }
@@ -88,19 +93,25 @@ class Iommu:
         equal({name: count for name, count in self.figures().items() if count}, {},
               "faults, and times that protection was off")
 
+    def _faults_logged(self):
+        return len(self.logged.findall(self.host.console.since(self._said)))
+
     def page_sizes(self, address):
         """Of the translations that a function uses just now."""
+        return self._page_sizes(address, TRANSLATE, TRANSLATED)
+
+    def _page_sizes(self, address, event, translated):
         mark = len(self._text)
-        self._set(TRANSLATE, True)
+        self._set(event, True)
         try:
-            return self.host.wait(lambda: self._sizes(address, mark), 20,
+            return self.host.wait(lambda: self._sizes(address, mark, translated), 20,
                                   f"translations of {address}")
         finally:
-            self._set(TRANSLATE, False)
+            self._set(event, False)
 
-    def _sizes(self, address, mark):
+    def _sizes(self, address, mark, translated):
         return {int(mask, 16) + 1 for bus, slot, function, mask
-                in TRANSLATED.findall(self._text[mark:])
+                in translated.findall(self._text[mark:])
                 if address == f"0000:{bus}:{slot}.{int(function, 16)}"}
 
     def _set(self, event, on):

@@ -6,6 +6,7 @@ import select
 import socket
 import subprocess
 
+from lib import amdvi
 from lib import iommu as vtd
 from lib import paths
 from lib.clock import Deadline
@@ -43,6 +44,8 @@ class Machine:
         ]
         if iommu and not bare:
             command += ["-device", iommu, *vtd.trace(folder)]
+            if iommu.startswith("amd-iommu"):
+                command += amdvi.SOUTHBRIDGE
         cable = cable or f"dgram,local.type=fd,local.str={wire_end.fileno()}"
         command += ["-no-reboot"] if bare else self._devices(agent_end, cable, shares)
         if devices:

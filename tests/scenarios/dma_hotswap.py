@@ -3,10 +3,10 @@
 DMA: no fault, and not one record is lost. Once between two tables that stay,
 once each time for that of a new address space, the old one being freed.
 
-In legacy mode and in scalable mode. Both tables map the same memory at the same
+With VT-d in legacy mode and in scalable mode, and with AMD-Vi. Both tables map the same memory at the same
 address, so whichever the hardware uses, the record is right."""
 
-from lib import dma
+from lib import amdvi, dma
 from lib.hardware import probes
 from lib.iommu import MODES, Iommu, boot
 from lib.outcome import check, equal
@@ -22,13 +22,19 @@ def run(test):
         host = test.host(mode).boot("a", luod=False, devices=DEVICES, **boot(mode))
         iommu = Iommu(host)
         equal(iommu.scalable, mode == "scalable", "scalable mode")
-        dma.serve(host)
-        one = dma.Owned(host)
-        one.open()
-        one.arm(PERIOD_US, RECORDS)
-        for how in ("swap", "renew"):
-            with test.part(f"{mode}: {how}"):
-                exchange(test, f"{mode}, {how}", one, iommu, how)
+        hotswap(test, mode, host, iommu)
+    host = test.host(amdvi.MODE).boot("a", luod=False, devices=DEVICES, **amdvi.boot())
+    hotswap(test, amdvi.MODE, host, amdvi.AmdVi(host))
+
+
+def hotswap(test, mode, host, iommu):
+    dma.serve(host)
+    one = dma.Owned(host)
+    one.open()
+    one.arm(PERIOD_US, RECORDS)
+    for how in ("swap", "renew"):
+        with test.part(f"{mode}: {how}"):
+            exchange(test, f"{mode}, {how}", one, iommu, how)
 
 
 def exchange(test, name, one, iommu, how):

@@ -46,6 +46,7 @@
 
 /* &struct iommu_domain_ser.format */
 #define IOMMU_DOMAIN_SER_VTDSS		1	/* VT-d second stage */
+#define IOMMU_DOMAIN_SER_AMDV1		2	/* AMD-Vi v1 */
 
 /* Bits of &struct iommu_domain_ser.flags */
 #define IOMMU_DOMAIN_SER_FORCE_SNOOP	BIT(0)	/* no-snoop is overridden */
@@ -53,7 +54,8 @@
 /**
  * struct iommu_domain_ser - One page table.
  * @top:       Its top page.
- * @format:    IOMMU_DOMAIN_SER_VTDSS; 0 for a hole, all of which is 0.
+ * @format:    IOMMU_DOMAIN_SER_VTDSS or IOMMU_DOMAIN_SER_AMDV1; 0 for a hole, all
+ *             of which is 0.
  * @flags:     IOMMU_DOMAIN_SER_FORCE_SNOOP or 0.
  * @top_level: Level of the top page; leaves of the smallest size are level 0.
  * @vasz_lg2:  Bits of an IOVA.
