@@ -158,7 +158,7 @@ static void domain_is_checked(struct kunit *test)
 	EXPECT_BAD(test, p, iommu_lu_check_domain, 0, ser->top, 0);
 	EXPECT_BAD(test, p, iommu_lu_check_domain, 0, ser->top, U64_MAX);
 	EXPECT_BAD(test, p, iommu_lu_check_domain, 0, ser->format, 0);
-	EXPECT_BAD(test, p, iommu_lu_check_domain, 0, ser->format, 2);
+	EXPECT_BAD(test, p, iommu_lu_check_domain, 0, ser->format, 3);
 	EXPECT_BAD(test, p, iommu_lu_check_domain, 0, ser->flags, BIT(1));
 	EXPECT_BAD(test, p, iommu_lu_check_domain, 0, ser->top_level, 1);
 	EXPECT_BAD(test, p, iommu_lu_check_domain, 0, ser->top_level, 5);
@@ -168,6 +168,28 @@ static void domain_is_checked(struct kunit *test)
 	EXPECT_BAD(test, p, iommu_lu_check_domain, 0, ser->vasz_lg2, 255);
 	EXPECT_BAD(test, p, iommu_lu_check_domain, 0, ser->reserved[5], 1);
 	KUNIT_EXPECT_NULL(test, iommu_lu_check_domain(&view, 1));
+}
+
+/* The size of an address says nothing of the levels that are there. */
+static void amd_domain_is_checked(struct kunit *test)
+{
+	struct payload *p = make_payload(test);
+	struct iommu_domain_ser *ser = &p->domains[0];
+	struct iommu_lu_view view;
+	unsigned int level;
+
+	ser->format = IOMMU_DOMAIN_SER_AMDV1;
+	ser->vasz_lg2 = 64;
+	KUNIT_ASSERT_EQ(test, open_payload(&view, p), 0);
+	for (level = 0; level <= 5; level++) {
+		ser->top_level = level;
+		KUNIT_EXPECT_NULL(test, iommu_lu_check_domain(&view, 0));
+	}
+	EXPECT_BAD(test, p, iommu_lu_check_domain, 0, ser->top_level, 6);
+	EXPECT_BAD(test, p, iommu_lu_check_domain, 0, ser->top_level, 255);
+	EXPECT_BAD(test, p, iommu_lu_check_domain, 0, ser->vasz_lg2, 12);
+	EXPECT_BAD(test, p, iommu_lu_check_domain, 0, ser->vasz_lg2, 65);
+	EXPECT_BAD(test, p, iommu_lu_check_domain, 0, ser->top, TABLE_A + SZ_4K);
 }
 
 static void function_is_checked(struct kunit *test)
@@ -282,6 +304,7 @@ static struct kunit_case iommu_lu_cases[] = {
 	KUNIT_CASE(intact_is_accepted),
 	KUNIT_CASE(head_is_checked),
 	KUNIT_CASE(domain_is_checked),
+	KUNIT_CASE(amd_domain_is_checked),
 	KUNIT_CASE(function_is_checked),
 	KUNIT_CASE(entry_is_checked),
 	KUNIT_CASE(mutations_lead_nowhere),

@@ -33,13 +33,14 @@
 
 #define pr_fmt(fmt) "AMD-Vi: live update: " fmt
 
-#include <linux/amd-iommu.h>
 #include <linux/cc_platform.h>
 #include <linux/dev_liveupdate.h>
 #include <linux/err.h>
 #include <linux/pci.h>
 #include <linux/string.h>
 #include <linux/xarray.h>
+
+#include <asm/iommu.h>
 
 #include "../iommu-pages.h"
 #include "amd_iommu.h"

@@ -137,6 +137,8 @@ struct iommu_domain *amd_lu_adopt_domain(void *unit,
 	struct protection_domain *pdom;
 	int ret;
 
+	if (ser->format != IOMMU_DOMAIN_SER_AMDV1)
+		return ERR_PTR(-EINVAL);
 	pdom = kzalloc_obj(*pdom);
 	if (!pdom)
 		return ERR_PTR(-ENOMEM);

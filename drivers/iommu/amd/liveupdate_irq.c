@@ -59,6 +59,7 @@
 #include <asm/irq_vectors.h>
 
 #include "../iommu-pages.h"
+#include "../iommu-priv.h"
 #include "../irq_remapping.h"
 #include "../liveupdate.h"
 #include "amd_iommu.h"

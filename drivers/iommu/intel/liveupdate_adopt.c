@@ -180,6 +180,8 @@ struct iommu_domain *intel_lu_adopt_domain(void *unit,
 	struct dmar_domain *domain;
 	int ret;
 
+	if (ser->format != IOMMU_DOMAIN_SER_VTDSS)
+		return ERR_PTR(-EINVAL);
 	domain = paging_domain_alloc();
 	if (IS_ERR(domain))
 		return ERR_CAST(domain);
