@@ -7,9 +7,9 @@ nothing, and after finish the device can be used anew.
 KUnit tries thousands of variants in the same parser; here is one for each field,
 by what would be worst: several devices in each kexec, each with another record
 wrong. A head that does not verify costs all of them, so it has a kexec of its
-own."""
+own. AMD-Vi has the same records, but judges other words and another format."""
 
-from lib import dma
+from lib import amdvi, dma
 from lib.handover import Handover
 from lib.hardware import probes
 from lib.iommu import Iommu
@@ -46,19 +46,29 @@ VARIANTS = {
     "head nr_entries": lambda found, where: 0xffffffff,
     "head hw": lambda found, where: found | 0xff,
 }
+# what AMD-Vi's driver judges
+AMD = ["domain top", "domain format", "domain nr_tables", "function domain", "entry rid",
+       "entry word0", "entry word1"]
 
 
 def run(test):
+    corrupted(test, "", rounds(), {}, Iommu)
+    corrupted(test, amdvi.MODE, [AMD, ["head hw"]], amdvi.boot(), amdvi.AmdVi)
+
+
+def corrupted(test, key, variants, machine, counter):
     host = None
-    for number, names in enumerate(rounds()):
+    for number, names in enumerate(variants):
         # one that failed may have left anything
         if not host or not test.parts[-1].passed:
-            host = test.host(f"from{number}").boot("a", luod=False, devices=DEVICES)
+            host = test.host(f"{key}from{number}").boot("a", luod=False, devices=DEVICES,
+                                                        **machine)
             devices = [dma.Owned(host, name) for name in NAMES]
             dma.serve(host)
             start(devices)
-        with test.part(", ".join(names)):
-            update(host, devices, names, test.metrics)
+        with test.part(" ".join([key, ", ".join(names)]).strip()):
+            metrics = test.metrics.setdefault(key, {}) if key else test.metrics
+            update(host, devices, names, metrics, counter)
 
 
 def rounds():
@@ -75,7 +85,7 @@ def start(devices):
         one.arm()
 
 
-def update(host, devices, names, metrics):
+def update(host, devices, names, metrics, counter):
     """Over a kexec, a record of some devices changed."""
     victims = dict(zip(names, devices))
     lost = devices if names[0].startswith("head") else list(victims.values())
@@ -83,7 +93,7 @@ def update(host, devices, names, metrics):
     for one in devices:
         one.preserve()
     by_hand = Update(host, "b" if host.release.endswith("-a") else "a").prepare()
-    handover, iommu = Handover(host), Iommu(host)
+    handover, iommu = Handover(host), counter(host)
     before = [memory(host, where[one]) for one in devices]
     for one in devices:
         one.reset_counters()
