@@ -690,6 +690,7 @@ static int __init load_once(void)
 
 	return ret;
 }
+
 /* Before drivers of IOMMUs look at their hardware, but for those that load early. */
 core_initcall(load_once);
 

@@ -6,11 +6,11 @@ it writes into its mapping goes on.
 Outside: just before and behind the mapping, and the physical addresses of its
 own memory and of memory that is not mapped; there a write would arrive if DMA
 were not translated. During the jump, with all CPUs standing still, the harness
-tells the device, and looks at the memory itself."""
+tells the device, and looks at the memory itself. With VT-d and with AMD-Vi."""
 
-from lib import dma
+from lib import amdvi, dma
 from lib.hardware import probes
-from lib.iommu import LOGGED, Iommu
+from lib.iommu import Iommu
 from lib.outcome import check, equal
 from lib.update import Update
 
@@ -20,46 +20,53 @@ POKE = 0x40
 
 
 def run(test):
-    host = test.host().boot("a", luod=False, devices=DEVICES)
-    iommu = Iommu(host)
+    attack(test, "VT-d", {}, Iommu)
+    attack(test, "AMD-Vi", amdvi.boot(), amdvi.AmdVi)
+
+
+def attack(test, name, machine, counter):
+    host = test.host(name).boot("a", luod=False, devices=DEVICES, **machine)
+    iommu = counter(host)
     dma.serve(host)
     one = dma.Owned(host)
     one.open()
     one.arm()
     where, register = one.where(), one.state()["bars"]["0"] + POKE
-    by_hand = Attack(test, iommu, one, where, lambda at: one.do("poke", at))
-    from_outside = Attack(test, iommu, one, where, lambda at: host.machine.write(register, 8, at))
-    with test.part("before the jump"):
+    metrics = test.metrics[name] = {}
+    by_hand = Attack(metrics, iommu, one, where, lambda at: one.do("poke", at))
+    from_outside = Attack(metrics, iommu, one, where, lambda at: host.machine.write(register, 8, at))
+    with test.part(f"{name}: before the jump"):
         by_hand.run("before")
         one.check_ring()
     one.preserve()
     update = Update(host).prepare()
-    with test.part("prepared"):
+    with test.part(f"{name}: prepared"):
         by_hand.run("prepared")
     mark = host.console.mark
-    with test.part("during the jump"):
+    with test.part(f"{name}: during the jump"):
         update.jump(lambda: from_outside.run("during"))
-    with test.part("in the incoming kernel, nobody has it yet"):
+    with test.part(f"{name}: in the incoming kernel, nobody has it yet"):
         from_outside.run("after")
     dma.serve(host)
     one.retrieve()
-    with test.part("retrieved"):
+    with test.part(f"{name}: retrieved"):
         by_hand.run("retrieved")
         one.check_ring()
     one.finish()
     update.finish()
-    with test.part("finished, on a new page table"):
+    with test.part(f"{name}: finished, on a new page table"):
         by_hand.run("finished")
         one.check_ring()
         # not of every fault: the kernel limits their rate
-        host.wait(lambda: LOGGED.search(host.console.since(mark)), 10, "fault in the kernel's log")
+        host.wait(lambda: iommu.logged.search(host.console.since(mark)), 10,
+                  "fault in the kernel's log")
 
 
 class Attack:
     """`poke` has the device write to an address."""
 
-    def __init__(self, test, iommu, one, where, poke):
-        self.metrics = test.metrics
+    def __init__(self, metrics, iommu, one, where, poke):
+        self.metrics = metrics
         self.iommu = iommu
         self.one = one
         self.where = where
