@@ -94,6 +94,7 @@ def update(host, devices, names, metrics, counter):
         one.preserve()
     by_hand = Update(host, "b" if host.release.endswith("-a") else "a").prepare()
     handover, iommu = Handover(host), counter(host)
+    iommu.quiet()
     before = [memory(host, where[one]) for one in devices]
     for one in devices:
         one.reset_counters()
