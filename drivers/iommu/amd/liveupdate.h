@@ -20,6 +20,7 @@
 #ifdef CONFIG_IOMMU_LIVEUPDATE
 
 extern const struct iommu_liveupdate_ops amd_liveupdate_ops;
+extern const struct iommu_domain_ops amd_lu_domain_ops;
 
 /* liveupdate.c */
 void amd_lu_words(const struct dev_table_entry *dte, u64 *words);
