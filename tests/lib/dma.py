@@ -10,6 +10,7 @@ from lib.probe import Probe
 
 # a record each ms, and the largest ring: for 65 s, longer than any jump
 PERIOD_US, RECORDS = 1000, 65536
+EXCHANGES = 1000
 DRIVER = "vfio-pci"
 # a record that is there in part has a wrong checksum
 FAULTS = {"dma_missed": ("missed", "unseen", "bad_crc"), "out_of_order": ("out_of_order", "wrong")}
@@ -105,3 +106,18 @@ def figures(rings, counters):
     said["dma_failed"] = sum(seen["dma-failed"] for seen in counters)
     said["out_of_order"] += sum(seen["dma-out-of-order"] for seen in counters)
     return said
+
+
+def exchange(test, name, one, iommu, how):
+    """EXCHANGES of the device's page table, with nothing lost; to the metrics."""
+    one.reset_counters()
+    iommu.clear()
+    ring = one.exchange(how, EXCHANGES)
+    said = {**figures([ring], [one.counters()]), **iommu.figures()}
+    test.metrics[name] = {"ring": ring, **said}
+    for key, value in said.items():
+        test.metrics[key] = test.metrics.get(key, 0) + value
+    check(ring["exchanges"] >= EXCHANGES, f"exchanges: {ring}")
+    equal({key: value for key, value in said.items() if value}, {}, "faults and losses")
+    check_memory(ring)
+    check(one.counters()["dma-tried"] >= EXCHANGES, f"records meanwhile: {one.counters()}")

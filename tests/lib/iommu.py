@@ -59,9 +59,6 @@ class Iommu:
         self._mark = len(self._text)
         self._said = self.host.console.mark
 
-    def quiet(self):
-        """For scenarios in which devices fault for long, and nobody counts."""
-
     @property
     def _text(self):
         return self._path.read_text(errors="replace")

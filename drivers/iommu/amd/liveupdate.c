@@ -12,12 +12,12 @@
  * 2. PREPARE records the device table entry of each requester ID of each preserved
  *    function, after it has seen that hardware has what the driver would write.
  * 3. Then the device table of the segment is kept with KHO. It is all that hardware
- *    needs to find an entry, and one block of memory.
+ *    needs to find an entry, and one block of memory. So is the log of events.
  * 4. amd_lu_shutdown(), when all other CPUs are stopped: an IOMMU with recorded
  *    functions stays on. Every other entry of its segment blocks DMA, and
  *    interrupts as well, and caches are flushed, so that hardware reads nothing
- *    but what is kept. The caller stops what the IOMMU writes by itself, which
- *    are its logs.
+ *    but what is kept. The caller stops what the IOMMU reads and writes by itself,
+ *    but for its log: what is refused from now on is said by the next kernel.
  *
  * Unhappy paths:
  *
@@ -51,6 +51,8 @@
 static DEFINE_XARRAY(amd_lu_kept);
 /* Segments whose device table is kept, by number. */
 static DEFINE_XARRAY(amd_lu_segments);
+/* IOMMUs whose log is kept, by index. */
+static DEFINE_XARRAY(amd_lu_logs);
 
 /**
  * amd_lu_words - The words of an entry that a record has.
@@ -271,6 +273,21 @@ static int keep_segment(struct amd_iommu_pci_seg *pci_seg)
 	return ret;
 }
 
+static int keep_log(struct amd_iommu *iommu)
+{
+	int ret;
+
+	ret = xa_insert(&amd_lu_logs, iommu->index, iommu, GFP_KERNEL);
+	if (ret)
+		return ret == -EBUSY ? 0 : ret;
+
+	ret = iommu_pages_preserve(iommu->evt_buf);
+	if (ret)
+		xa_erase(&amd_lu_logs, iommu->index);
+
+	return ret;
+}
+
 static int keep_entry(const struct iommu_entry_ser *entry, struct device *dev)
 {
 	struct amd_iommu *iommu = get_amd_iommu_from_dev(dev);
@@ -278,6 +295,8 @@ static int keep_entry(const struct iommu_entry_ser *entry, struct device *dev)
 	int ret;
 
 	ret = keep_segment(iommu->pci_seg);
+	if (!ret)
+		ret = keep_log(iommu);
 	if (ret)
 		return ret;
 
@@ -296,7 +315,7 @@ static int amd_lu_prepare(struct device **devs,
 		dev = devs[entries[i].function];
 		ret = keep_entry(&entries[i], dev);
 		if (ret) {
-			dev_err(dev, "the device table by which its IOMMU finds it cannot be kept: %pe\n",
+			dev_err(dev, "the tables or the log of its IOMMU cannot be kept (%pe); free some memory and try again\n",
 				ERR_PTR(ret));
 			return ret;
 		}
@@ -308,11 +327,15 @@ static int amd_lu_prepare(struct device **devs,
 static void amd_lu_cancel(void)
 {
 	struct amd_iommu_pci_seg *pci_seg;
+	struct amd_iommu *iommu;
 	unsigned long id;
 
 	xa_for_each(&amd_lu_segments, id, pci_seg)
 		iommu_pages_unpreserve(pci_seg->dev_table);
 	xa_destroy(&amd_lu_segments);
+	xa_for_each(&amd_lu_logs, id, iommu)
+		iommu_pages_unpreserve(iommu->evt_buf);
+	xa_destroy(&amd_lu_logs);
 	xa_destroy(&amd_lu_kept);
 }
 

@@ -41,6 +41,7 @@ int amd_lu_old_entry(struct amd_iommu *iommu, u16 rid,
 		     struct dev_table_entry *dte);
 bool amd_lu_is_on(struct amd_iommu *iommu);
 bool amd_lu_any_on(void);
+bool amd_lu_adopt_log(struct amd_iommu *iommu);
 void amd_lu_adopt(void);
 void amd_lu_switched(void);
 bool amd_lu_take(struct device *dev, struct iommu_domain *domain);
@@ -59,6 +60,11 @@ static inline bool amd_lu_is_on(struct amd_iommu *iommu)
 }
 
 static inline bool amd_lu_any_on(void)
+{
+	return false;
+}
+
+static inline bool amd_lu_adopt_log(struct amd_iommu *iommu)
 {
 	return false;
 }

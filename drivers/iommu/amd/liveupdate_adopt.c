@@ -8,8 +8,9 @@
  *
  * Lifecycle:
  *
- * 1. amd_lu_is_on(): an IOMMU that translates goes on. It gets a command buffer
- *    and logs of this kernel, and an empty device table, which is not in place yet.
+ * 1. amd_lu_is_on(): an IOMMU that translates goes on. It gets a command buffer of
+ *    this kernel, and an empty device table, which is not in place yet. It goes on
+ *    writing to its log, which becomes this kernel's, see amd_lu_adopt_log().
  * 2. amd_lu_adopt(): every entry of that table blocks. Then an entry that is
  *    recorded is read from the table in place, which is memory that was handed
  *    over. When it has the recorded words, and leads to a page table that was
@@ -109,6 +110,29 @@ bool amd_lu_any_on(void)
 	}
 
 	return false;
+}
+
+/**
+ * amd_lu_adopt_log - Take over the log to which an IOMMU writes its events.
+ * @iommu: An IOMMU that stays on, and has no log of this kernel yet.
+ *
+ * Context: Process context, may sleep. While the kernel boots.
+ * Return: Whether it was handed over. If not, the IOMMU must stop to write there.
+ */
+bool amd_lu_adopt_log(struct amd_iommu *iommu)
+{
+	u64 base = readq(iommu->mmio_base + MMIO_EVT_BUF_OFFSET);
+	phys_addr_t pa = base & PM_ADDR_MASK;
+	unsigned int order;
+	phys_addr_t start;
+
+	if (base != (pa | EVTLOG_LEN_MASK_DEF) ||
+	    !kho_find_preserved(pa, &start, &order) || start != pa ||
+	    PAGE_SIZE << order < EVTLOG_SIZE_DEF)
+		return false;
+	iommu->evt_buf = iommu_pages_restore(pa);
+
+	return iommu->evt_buf;
 }
 
 /**
