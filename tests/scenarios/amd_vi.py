@@ -18,7 +18,7 @@ from lib.handover import Handover
 from lib.hardware import probes
 from lib.outcome import check, equal
 from lib.stray import Stray
-from lib.update import Update
+from lib.update import FIRST_WORDS, Update
 from lib.vectors import add_interrupts, cards, check_interrupts, owners
 
 KEPT = {"small": ("msix", 4), "huge": ("msix", 4), "late": ("msix", 4),
@@ -142,9 +142,10 @@ def jump(host, kept, stray, victims):
 
 
 def reported(host, mark, stray):
+    """By the incoming kernel."""
     address = f"address={stray.targets()['just before']:#x}"
-    return any(amdvi.LOGGED.search(line) and address in line
-               for line in host.console.since(mark).splitlines())
+    return any(amdvi.LOGGED.search(line) and address in line for line
+               in host.console.since(mark).partition(FIRST_WORDS)[2].splitlines())
 
 
 def reclaimed(test, kept):
