@@ -74,7 +74,7 @@ def updated(test, host, kept):
     stray.one.preserve()
     iommu = amdvi.AmdVi(host, *OTHERS)
     start(iommu, kept)
-    update = jump(host, kept, stray, victims)
+    update = jump(test, host, kept, stray, victims)
     with test.part("in the incoming kernel: nobody touched them"):
         for name, one in kept.items():
             if name not in GO_ON:
@@ -122,7 +122,7 @@ def start(iommu, kept):
     iommu.clear()
 
 
-def jump(host, kept, stray, victims):
+def jump(test, host, kept, stray, victims):
     update = Update(host).prepare()
     handover, mark = Handover(host), host.console.mark
     for one in kept.values():
@@ -136,8 +136,9 @@ def jump(host, kept, stray, victims):
         handover.seal()
 
     update.jump(meanwhile)
-    # not of every fault: the kernel limits their rate
-    host.wait(lambda: reported(host, mark, stray), 10, "report of the write between the kernels")
+    with test.part("the write between the kernels is reported"):
+        # not each of its faults: the kernel limits their rate
+        host.wait(lambda: reported(host, mark, stray), 10, f"report of {stray.targets()}")
     return update
 
 
