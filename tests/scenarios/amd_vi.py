@@ -47,52 +47,52 @@ def run(test):
     kept = owners(host, KEPT)
     for name, one in kept.items():
         one.open(huge=name == "huge")
-    exchanged(test, host)
-    updated(test, host, kept)
+    stray = dma.Owned(host, "stray")
+    exchanged(test, stray)
+    updated(test, host, kept, stray)
     with test.part("no record arrives, and the command line has the IOMMU off"):
         all_lost(host, [kept[name] for name in GO_ON])
     with test.part("the counters count: a reboot turns it off"):
         turned_off(host)
 
 
-def exchanged(test, host):
-    iommu, one = amdvi.AmdVi(host), dma.Owned(host, "stray")
+def exchanged(test, one):
+    iommu = amdvi.AmdVi(one.host)
     one.open()
     one.arm(PERIOD_US, RECORDS)
     for how in ("swap", "renew"):
         with test.part(f"page tables exchanged under running DMA: {how}"):
             dma.exchange(test, how, one, iommu, how)
-    one.arm()
 
 
-def updated(test, host, kept):
-    stray = Stray(test.metrics.setdefault("outside", {}), amdvi.AmdVi(host),
-                  dma.Owned(host, "stray"))
+def updated(test, host, kept, one):
     victims = opened(host)
+    one.arm()
+    stray = Stray(test.metrics.setdefault("outside", {}), amdvi.AmdVi(host), one)
     with test.part("a write outside, before the jump"):
         stray.by_hand("before")
-    stray.one.preserve()
+    one.preserve()
     iommu = amdvi.AmdVi(host, *OTHERS)
     start(iommu, kept)
     update = jump(test, host, kept, stray, victims)
     with test.part("in the incoming kernel: nobody touched them"):
-        for name, one in kept.items():
+        for name, each in kept.items():
             if name not in GO_ON:
-                one.stop_from_outside()
-            one.check_kept()
+                each.stop_from_outside()
+            each.check_kept()
     dma.serve(host)
     reclaimed(test, kept)
     with test.part("writes outside, after the jump"):
         stray.from_outside("after")
-        stray.one.retrieve()
+        one.retrieve()
         stray.by_hand("retrieved")
-        stray.one.check_ring()
+        one.check_ring()
     for name, victim in zip(DAMAGES, victims):
         with test.part(f"{name} damaged"):
             victim.check_lost()
             test.metrics.setdefault("damaged", {})[name] = victim.refused()
-    for one in (*kept.values(), stray.one):
-        one.finish()
+    for each in (*kept.values(), one):
+        each.finish()
     update.finish()
     finished(test, kept, stray, victims)
     with test.part("no fault, and no moment without protection"):
