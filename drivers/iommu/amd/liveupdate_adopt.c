@@ -10,7 +10,8 @@
  *
  * 1. amd_lu_is_on(): an IOMMU that translates goes on. It gets a command buffer of
  *    this kernel, and an empty device table, which is not in place yet. It goes on
- *    writing to its log, which becomes this kernel's, see amd_lu_adopt_log().
+ *    writing to its log, which becomes this kernel's, see amd_lu_adopt_log(). The
+ *    command line cannot switch it off.
  * 2. amd_lu_adopt(): every entry of that table blocks. Then an entry that is
  *    recorded is read from the table in place, which is memory that was handed
  *    over. When it has the recorded words, and leads to a page table that was

@@ -24,7 +24,9 @@
  * Incoming kernel:
  *
  * - amd_irq_lu_follow_hardware(), before a mode is chosen: entries have 128 bits, or
- *   32. That cannot be changed with remapping on.
+ *   32. That cannot be changed with remapping on. Whether an entry has room for an
+ *   x2APIC's ID needs no such care: the driver uses it whenever the IOMMU can, also
+ *   with nox2apic.
  * - amd_irq_lu_adopt() copies the tables of functions that the records of
  *   IOMMU_LIVEUPDATE_NAME name, before the device table is switched. Copied are
  *   entries that an ordinary device interrupt can have. The new tables are the
