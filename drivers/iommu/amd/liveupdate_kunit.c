@@ -32,6 +32,8 @@ static struct protection_domain *make_domain(struct kunit *test)
 		.common.hw_max_vasz_lg2 = 64,
 		.common.hw_max_oasz_lg2 = 52,
 		.common.features = BIT(PT_FEAT_DYNAMIC_TOP) |
+				   BIT(PT_FEAT_AMDV1_ENCRYPT_TABLES) |
+				   BIT(PT_FEAT_AMDV1_FORCE_COHERENCE) |
 				   BIT(PT_FEAT_FLUSH_RANGE),
 		.starting_level = 2,
 	};
