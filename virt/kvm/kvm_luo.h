@@ -6,21 +6,33 @@
 #define __KVM_LUO_H__ 1
 
 #include <linux/errno.h>
+#include <linux/kho/abi/kvm.h>
+#include <linux/kvm_host.h>
 #include <linux/types.h>
 
-struct file;
-struct kvm;
-struct kvm_enable_cap;
+struct liveupdate_file_op_args;
 struct liveupdate_session;
 
 #ifdef CONFIG_KVM_LIVEUPDATE
 
 /* For kvm_main.c: kvm_luo.c */
-int kvm_luo_init(struct module *module);
+int kvm_luo_init(struct module *module, struct dentry *debugfs_dir);
 void kvm_luo_exit(void);
 void kvm_luo_destroy_vm(struct kvm *kvm);
-int kvm_luo_note_cap(struct kvm *kvm, const struct kvm_enable_cap *cap);
-bool kvm_luo_closed(struct kvm *kvm);
+bool kvm_luo_has_cap(struct kvm *kvm, const struct kvm_enable_cap *cap);
+void kvm_luo_note_cap(struct kvm *kvm, const struct kvm_enable_cap *cap);
+
+/*
+ * From the host's prepare to cancel or the jump a VM whose file is in a session
+ * is closed: it gets no vCPU, and no memslot of a guest_memfd that is in no
+ * session (EBUSY). Other memslots come and go as ever: guests move the BARs of
+ * their devices, and no VMM survives it when KVM refuses to follow. Stable with
+ * kvm->lock or kvm->slots_lock held.
+ */
+static inline bool kvm_luo_closed(struct kvm *kvm)
+{
+	return READ_ONCE(kvm->luo.closed);
+}
 
 /*
  * For guest_memfd_luo.c, in the outgoing kernel.
@@ -41,9 +53,47 @@ bool kvm_luo_session_has_vm(struct liveupdate_session *session,
 u64 kvm_luo_vm_record(struct kvm *kvm);
 struct kvm *kvm_luo_get_vm(u64 record);
 
+/* kvm_luo_incoming.c, called by kvm_luo.c */
+u32 kvm_luo_ser_crc(const struct kvm_luo_ser *ser);
+struct kvm_luo_ser *kvm_luo_ser_get(u64 pa, bool (*preserved)(phys_addr_t phys,
+							      size_t size));
+int kvm_luo_retrieve(struct liveupdate_file_op_args *args);
+void kvm_luo_finish(struct liveupdate_file_op_args *args);
+
+static inline struct kvm_luo_cap_ser *kvm_luo_ser_caps(struct kvm_luo_ser *ser)
+{
+	return (void *)ser->data;
+}
+
+static inline struct kvm_luo_vcpu_ser *
+kvm_luo_ser_vcpus(struct kvm_luo_ser *ser)
+{
+	return (void *)(kvm_luo_ser_caps(ser) + ser->nr_caps);
+}
+
+/*
+ * Of the architecture.
+ *
+ * can_preserve: whether nothing of the VM is tied to this boot of the host. Its
+ *               owner is told by the caller.
+ * save:         in reboot(2), no vCPU runs: type and clock.
+ * save_vcpu:    the same: pending interrupts. vcpu->mutex is held, and the vCPU
+ *               is loaded.
+ * restore:      the VM was just created, as of the type that was saved. @ser has
+ *               been checked.
+ * check_vcpu:   the parser. Whether @ser can be believed.
+ */
+bool kvm_arch_luo_can_preserve(struct kvm *kvm);
+void kvm_arch_luo_save(struct kvm *kvm, struct kvm_luo_ser *ser);
+void kvm_arch_luo_save_vcpu(struct kvm_vcpu *vcpu,
+			    struct kvm_luo_vcpu_ser *ser);
+void kvm_arch_luo_restore(struct kvm *kvm, const struct kvm_luo_ser *ser);
+bool kvm_arch_luo_check_vcpu(const struct kvm_luo_vcpu_ser *ser);
+
 #else /* CONFIG_KVM_LIVEUPDATE */
 
-static inline int kvm_luo_init(struct module *module)
+static inline int kvm_luo_init(struct module *module,
+			       struct dentry *debugfs_dir)
 {
 	return 0;
 }
@@ -51,11 +101,14 @@ static inline int kvm_luo_init(struct module *module)
 static inline void kvm_luo_exit(void) { }
 static inline void kvm_luo_destroy_vm(struct kvm *kvm) { }
 
-static inline int kvm_luo_note_cap(struct kvm *kvm,
+static inline bool kvm_luo_has_cap(struct kvm *kvm,
 				   const struct kvm_enable_cap *cap)
 {
-	return 0;
+	return false;
 }
+
+static inline void kvm_luo_note_cap(struct kvm *kvm,
+				    const struct kvm_enable_cap *cap) { }
 
 static inline bool kvm_luo_closed(struct kvm *kvm)
 {
@@ -63,21 +116,5 @@ static inline bool kvm_luo_closed(struct kvm *kvm)
 }
 
 #endif /* CONFIG_KVM_LIVEUPDATE */
-
-/*
- * guest_memfd_luo.c, called by kvm_luo.c.
- *
- * preserved: whether a guest_memfd is in a session. From the host's prepare on a
- *            VM whose file is in a session gets no memslot (EBUSY, see
- *            kvm_luo_closed()) of a guest_memfd that is in none.
- */
-#ifdef CONFIG_LIVEUPDATE_GUEST_MEMFD
-bool kvm_gmem_luo_preserved(struct file *file);
-#else
-static inline bool kvm_gmem_luo_preserved(struct file *file)
-{
-	return false;
-}
-#endif
 
 #endif /* __KVM_LUO_H__ */
