@@ -17,7 +17,8 @@ HOST_PROGRAMS = {"agent": (), "bridge": (),
                  "dma": ("attempts", "exchange", "handover", "interrupts", "luo", "memory",
                          "owner", "relay", "ring", "vectors", "vfio"),
                  "holdup": (), "igb": ("luo", "memory", "relay", "vfio"), "kexec": (),
-                 "limit": (), "monitor": (), "probe": ("ring",), "session": ("luo",)}
+                 "limit": (), "monitor": (), "probe": ("ring",), "ram": ("luo", "memory", "relay"),
+                 "session": ("luo",)}
 GUEST_PROGRAM = ("workload", "devices", "disk", "network", "stream")
 # the kernel's own: the rest of its uapi is not for libc
 UAPI = ("linux/iommufd.h", "linux/liveupdate.h", "linux/vfio.h", "misc/hlu_probe.h")
