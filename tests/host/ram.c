@@ -8,6 +8,7 @@
  *   create NAME KIB PAGES     a memfd, mapped: of huge pages of KIB KiB, or, with
  *                             4, an ordinary one; a pattern in all of it
  *   sparse NAME KIB PAGES     the same, with a pattern in its last page only
+ *   hollow NAME KIB PAGES     the same, with no page, and not mapped
  *   preserve NAME             into session NAME; tells how long that took
  *   cancel NAME               drops that session
  *   retrieve NAME             in the incoming kernel, from session NAME
@@ -93,12 +94,12 @@ static const char *make(struct ram *r, char **args)
 	r->memory.file = memfd_create(r->name, flags);
 	if (r->memory.file < 0 || ftruncate(r->memory.file, r->memory.size))
 		return "memfd";
-	return map(r);
+	return NULL;
 }
 
 static const char *ram_create(struct ram *r, char **args)
 {
-	const char *what = make(r, args);
+	const char *what = make(r, args) ?: map(r);
 
 	if (!what)
 		memory_fill(&r->memory, 0);
@@ -107,7 +108,7 @@ static const char *ram_create(struct ram *r, char **args)
 
 static const char *ram_sparse(struct ram *r, char **args)
 {
-	const char *what = make(r, args);
+	const char *what = make(r, args) ?: map(r);
 
 	if (what)
 		return what;
@@ -261,6 +262,7 @@ static const struct command {
 } commands[] = {
 	{ "create", 2, true, ram_create },
 	{ "sparse", 2, true, ram_sparse },
+	{ "hollow", 2, true, make },
 	{ "retrieve", 0, true, ram_retrieve },
 	{ "preserve", 0, false, ram_preserve },
 	{ "cancel", 0, false, ram_cancel },

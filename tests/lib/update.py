@@ -21,11 +21,12 @@ NO_DRIVER = "initcall_blacklist=hlu_probe_driver_init"
 
 
 class Update:
-    def __init__(self, host, to="b", cmdline=""):
+    def __init__(self, host, to="b", cmdline="", without=""):
+        """`without`: what of the old command line is not in the new one."""
         self.host = host
         self.to = to
         host.run(f"kexec load /images/kernel-{to} /images/host.cpio "
-                 f"\"$(cat /proc/cmdline) {cmdline}\"", 60)
+                 f"\"$(sed 's/{without or '^$'}//g' /proc/cmdline) {cmdline}\"", 60)
 
     def prepare(self):
         self.host.run(f"echo 1 >{FILES}/prepare", 60)
