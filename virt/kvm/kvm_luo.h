@@ -16,16 +16,17 @@ struct liveupdate_session;
 #ifdef CONFIG_KVM_LIVEUPDATE
 
 /* For kvm_main.c: kvm_luo.c */
-int kvm_luo_init(struct module *module, struct dentry *debugfs_dir);
+int kvm_luo_init(struct dentry *debugfs_dir);
 void kvm_luo_exit(void);
 void kvm_luo_destroy_vm(struct kvm *kvm);
 bool kvm_luo_has_cap(struct kvm *kvm, const struct kvm_enable_cap *cap);
 void kvm_luo_note_cap(struct kvm *kvm, const struct kvm_enable_cap *cap);
+int kvm_luo_may_run(struct kvm_vcpu *vcpu);
 
 /*
  * From the host's prepare to cancel or the jump a VM whose file is in a session
- * is closed: it gets no vCPU, and no memslot of a guest_memfd that is in no
- * session (EBUSY). Other memslots come and go as ever: guests move the BARs of
+ * is closed: it gets no vCPU, no capability, and no memslot of a guest_memfd that
+ * is in no session (EBUSY). Other memslots come and go as ever: guests move the BARs of
  * their devices, and no VMM survives it when KVM refuses to follow. Stable with
  * kvm->lock or kvm->slots_lock held.
  */
@@ -92,8 +93,7 @@ bool kvm_arch_luo_check_vcpu(const struct kvm_luo_vcpu_ser *ser);
 
 #else /* CONFIG_KVM_LIVEUPDATE */
 
-static inline int kvm_luo_init(struct module *module,
-			       struct dentry *debugfs_dir)
+static inline int kvm_luo_init(struct dentry *debugfs_dir)
 {
 	return 0;
 }
@@ -109,6 +109,11 @@ static inline bool kvm_luo_has_cap(struct kvm *kvm,
 
 static inline void kvm_luo_note_cap(struct kvm *kvm,
 				    const struct kvm_enable_cap *cap) { }
+
+static inline int kvm_luo_may_run(struct kvm_vcpu *vcpu)
+{
+	return 0;
+}
 
 static inline bool kvm_luo_closed(struct kvm *kvm)
 {
