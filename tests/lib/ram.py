@@ -8,13 +8,15 @@ import json
 from lib.outcome import check, equal
 
 POOLS = "/sys/kernel/mm/hugepages"
+CGROUPS = "/sys/fs/cgroup"
 COUNTS = ("nr", "free", "resv", "surplus")
 MIB2, GIB1 = 2 << 10, 1 << 20       # in KiB, as the kernel names them
 
 
-def serve(host):
-    """Starts the program, in each kernel anew."""
-    host.run("ram serve </dev/null >>/share/logs/ram.log 2>&1 &")
+def serve(host, cgroup=""):
+    """Starts the program, in each kernel anew; `cgroup` as of Cgroup."""
+    enter = f"echo $$ >{CGROUPS}/{cgroup}/cgroup.procs; " if cgroup else ""
+    host.run(f"sh -c '{enter}exec ram serve' </dev/null >>/share/logs/ram.log 2>&1 &")
     host.wait(lambda: host.run("test -S /run/ram && echo yes || true"), 10, "ram serve")
 
 
@@ -76,3 +78,22 @@ class Ram:
             equal(said["addresses"], before["addresses"], f"places of the pages of {self.name}")
             equal(said["filled_from"], before["filled_from"], f"holes of {self.name}")
         return said
+
+
+class Cgroup:
+    """What of a pool is charged to a control group. It does not outlive a kernel."""
+
+    def __init__(self, host, name, size="2MB"):
+        self.host = host
+        self.folder, self.size = f"{CGROUPS}/{name}", size
+        host.run(f"mountpoint -q {CGROUPS} || mount -t cgroup2 cgroup {CGROUPS}; "
+                 f"echo +hugetlb >{CGROUPS}/cgroup.subtree_control && mkdir {self.folder}")
+
+    def limit(self, mib, kind="max"):
+        self.host.run(f"echo {mib << 20} >{self.folder}/hugetlb.{self.size}.{kind}")
+
+    def is_now(self, when, mib):
+        """In use, and reserved: all that is in use was reserved, too."""
+        for kind in ("current", "rsvd.current"):
+            found = int(self.host.run(f"cat {self.folder}/hugetlb.{self.size}.{kind}"))
+            equal(found, mib << 20, f"hugetlb.{self.size}.{kind} {when}")

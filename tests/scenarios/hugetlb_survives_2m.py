@@ -1,85 +1,40 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A memfd of 2 MiB pages comes through an update as such, in place and whole; its
-pages count in the pool from the boot on, and go back there when it is closed.
+"""A guest whose memory is of 2 MiB pages lives through updates of its host, A to B
+to A: its memory is of such pages afterwards, and they are back in the pool when it
+has ended."""
 
-The pool of the incoming kernel: as large as the outgoing one, larger, smaller, and
-not asked for at all. What cannot be kept is refused, and what was refused or
-cancelled is as before."""
+from lib.outcome import equal
+from lib.ram import MIB2, Pool
+from lib.survival import update_and_measure
 
-import errno
-
-from lib.ram import Pool, Ram, serve
-from lib.update import Update
-
-POOL, PAGES = 40, 24
-F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW = 1, 2, 4
-
-
-def before_the_jump(test, host):
-    pool, ram = Pool(host), Ram(host)
-    with test.part("cancel"):
-        ram.create(PAGES)
-        pool.is_now("with a VM", nr=POOL, free=POOL - PAGES)
-        ram.preserve()
-        for attempt in (("resize", PAGES - 1), ("resize", PAGES + 1), ("punch",), ("fill",)):
-            ram.refuses(attempt[0], errno.EPERM, *attempt[1:])
-        ram.check(PAGES)
-        ram.do("cancel")
-        for attempt in (("fill",), ("punch",), ("resize", 1)):
-            ram.do(*attempt)
-        pool.is_now("after the VM has shrunk to a hole", nr=POOL, free=POOL, resv=1)
-        ram.do("close")
-        pool.is_now("after it was closed", nr=POOL, free=POOL)
-    with test.part("holes"):
-        ram.do("sparse", ram.kib, PAGES)
-        pool.is_now("reserved", nr=POOL, free=POOL - 1, resv=PAGES - 1)
-        ram.preserve()
-        pool.is_now("holes filled", nr=POOL, free=POOL - PAGES)
-        ram.do("cancel")
-        ram.do("close")
-        pool.is_now("after it was closed", nr=POOL, free=POOL)
-    with test.part("more holes than pages"):
-        ram.do("hollow", ram.kib, POOL + 1)
-        ram.refuses("preserve", errno.ENOMEM)
-        ram.do("resize", POOL)
-        ram.do("close")
-        pool.is_now("after it was refused", nr=POOL, free=POOL)
-
-
-def jump(host, to, cmdline=""):
-    Update(host, to, cmdline, without="hugepages=[0-9]*" if cmdline else "").prepare().jump()
-    serve(host)
-    return Pool(host), Ram(host)
-
-
-def over(test, host, to, wanted, nr, surplus=0):
-    """One update. `wanted` is the incoming command line's, and the pool `nr`."""
-    ram = Ram(host)
-    before = ram.create(PAGES)
-    ram.do("seal", F_SEAL_SHRINK | F_SEAL_GROW)
-    ram.preserve()
-    pool, ram = jump(host, to, wanted)
-    free = nr - PAGES
-    with test.part(f"{wanted or 'same'}: counted from the boot on"):
-        pool.is_now("before anybody has retrieved it", nr=nr, free=free, surplus=surplus)
-    with test.part(f"{wanted or 'same'}: retrieved"):
-        ram.do("retrieve")
-        ram.check(PAGES, before)
-        pool.is_now("retrieved", nr=nr, free=free, surplus=surplus)
-        ram.refuses("resize", errno.EPERM, PAGES - 1)
-        ram.do("seal", F_SEAL_SEAL)
-        ram.do("finish")
-        host.run("echo 1 >/sys/kernel/liveupdate/finish")
-    with test.part(f"{wanted or 'same'}: back in the pool"):
-        ram.do("close")
-        pool.is_now("closed", nr=nr - surplus, free=nr - surplus)
+MEMORY, POOL = 256, 140
+PAGES = MEMORY // 2
+RAM = f"memory-backend-memfd,id=ram,size={MEMORY}M,share=on"
+HUGE = {RAM: f"{RAM},hugetlb=on,hugetlbsize=2M"}
+MAPPED = "Shared_Hugetlb|Private_Hugetlb"
 
 
 def run(test):
-    host = test.host().boot("a", luod=False, cmdline=f"hugepages={POOL}")
-    serve(host)
-    Pool(host).is_now("after the boot", nr=POOL, free=POOL)
-    before_the_jump(test, host)
-    over(test, host, "b", "", POOL)
-    over(test, host, "a", f"hugepages={POOL + 10}", POOL + 10)
-    over(test, host, "b", f"hugepages={PAGES - 4}", PAGES, surplus=4)
+    host = test.host().boot("a", cmdline=f"hugepages={POOL}")
+    pool = Pool(host)
+    vm = host.start_vm("vm1", memory=MEMORY, changes=HUGE)
+    pool_holds(pool, vm, "with a guest")
+    for to in ("b", "a"):
+        with test.part(f"to {to}"):
+            update_and_measure(host, vm, to, test.metrics.setdefault(f"to {to}", {}))
+            pool_holds(pool, vm, f"in kernel {to}")
+    host.kill_vm(vm)
+    pool.is_now("when the guest has ended", nr=POOL, free=POOL)
+
+
+def pool_holds(pool, vm, when):
+    """All memory is of the pool, and QEMU has it mapped as that."""
+    host = vm.host
+    taken = host.wait(lambda: POOL - pool.counts["free"] + pool.counts["resv"] == PAGES, 20,
+                      f"{PAGES} huge pages in use {when}")
+    equal(taken, True, f"pages of the pool taken {when}")
+    counts = pool.counts
+    equal((counts["nr"], counts["surplus"]), (POOL, 0), f"the pool {when}")
+    sizes = host.run(f"awk '/KernelPageSize/ {{ if ($2 == {MIB2}) n++ }} END {{ print n+0 }}' "
+                     f"/proc/$(cat /run/vm/{vm.name}.pid)/smaps")
+    equal(int(sizes) >= 1, True, f"QEMU's mappings of huge pages {when}")
