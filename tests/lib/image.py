@@ -18,7 +18,7 @@ HOST_PROGRAMS = {"agent": (), "bridge": (),
                          "owner", "relay", "ring", "vectors", "vfio"),
                  "holdup": (), "igb": ("luo", "memory", "relay", "vfio"), "kexec": (),
                  "limit": (), "monitor": (), "probe": ("ring",), "ram": ("luo", "memory", "relay"),
-                 "session": ("luo",)}
+                 "session": ("luo",), "vmm": ("luo", "memory", "relay")}
 GUEST_PROGRAM = ("workload", "devices", "disk", "network", "stream")
 # the kernel's own: the rest of its uapi is not for libc
 UAPI = ("linux/iommufd.h", "linux/liveupdate.h", "linux/vfio.h", "misc/hlu_probe.h")

@@ -570,6 +570,17 @@ static int kvm_luo_list_show(struct seq_file *m, void *unused)
 DEFINE_SHOW_ATTRIBUTE(kvm_luo_list);
 
 /**
+ * kvm_luo_available - Whether the files of VMs can be preserved.
+ *
+ * Context: Any.
+ * Return: Whether they can.
+ */
+bool kvm_luo_available(void)
+{
+	return liveupdate_enabled();
+}
+
+/**
  * kvm_luo_init - Let VMs take part in live updates.
  * @debugfs_dir: KVM's folder.
  *

@@ -16,6 +16,7 @@ struct liveupdate_session;
 #ifdef CONFIG_KVM_LIVEUPDATE
 
 /* For kvm_main.c: kvm_luo.c */
+bool kvm_luo_available(void);
 int kvm_luo_init(struct dentry *debugfs_dir);
 void kvm_luo_exit(void);
 void kvm_luo_destroy_vm(struct kvm *kvm);
@@ -92,6 +93,11 @@ void kvm_arch_luo_restore(struct kvm *kvm, const struct kvm_luo_ser *ser);
 bool kvm_arch_luo_check_vcpu(const struct kvm_luo_vcpu_ser *ser);
 
 #else /* CONFIG_KVM_LIVEUPDATE */
+
+static inline bool kvm_luo_available(void)
+{
+	return false;
+}
 
 static inline int kvm_luo_init(struct dentry *debugfs_dir)
 {
