@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kselftests memfd_hugetlb and memfd_hugetlb_kexec: what can be kept of huge pages,
+what is refused, and that it comes through."""
+
+from lib.selftest import boots, run_in_host
+
+
+def run(test):
+    host = test.host().boot("a", luod=False)
+    run_in_host(test, host, "liveupdate/memfd_hugetlb", at_least=8)
+    host.close()
+    with test.part("memfd_hugetlb_kexec"):
+        boots(test, "memfd_hugetlb_kexec", init="liveupdate/init",
+              binary="liveupdate/memfd_hugetlb_kexec", cmdline="liveupdate=on",
+              sign="TEST PASSED")
