@@ -147,21 +147,22 @@ static void tsc_offset(struct guest *g, unsigned long request, u64 *offset)
 		.addr = (uintptr_t)offset,
 	};
 
-	TEST_ASSERT(!__kvm_ioctl(g->vcpu, request, &attr), "TSC offset");
+	TEST_ASSERT(!ioctl(g->vcpu, request, &attr), "TSC offset");
 }
 
-static void write_msr(struct guest *g, u32 index, u64 value)
+/* As the guest has it at this moment */
+static u64 tsc_msr(struct guest *g, unsigned long request, u64 value)
 {
 	struct {
 		struct kvm_msrs head;
 		struct kvm_msr_entry entry;
 	} msrs = {
 		.head.nmsrs = 1,
-		.entry = { .index = index, .data = value },
+		.entry = { .index = MSR_IA32_TSC, .data = value },
 	};
 
-	TEST_ASSERT(__kvm_ioctl(g->vcpu, KVM_SET_MSRS, &msrs) == 1,
-		    "write of MSR 0x%x", index);
+	TEST_ASSERT(ioctl(g->vcpu, request, &msrs) == 1, "TSC");
+	return msrs.entry.data;
 }
 
 static void raise_irq(struct guest *g, int vector)
@@ -210,20 +211,9 @@ static void build_guest(struct guest *g)
 	*(u32 *)&lapic.regs[APIC_SPIV] = APIC_SPIV_APIC_ENABLED | 0xff;
 	kvm_ioctl(g->vcpu, KVM_SET_LAPIC, &lapic);
 	/* So that a clock that is new does not look like one that goes on */
-	write_msr(g, MSR_IA32_TSC, 1ULL << 50);
+	tsc_msr(g, KVM_SET_MSRS, 1ULL << 50);
 	kvm_ioctl(g->vm, KVM_SET_CLOCK,
 		  &(struct kvm_clock_data){ .clock = 1000 * NSEC_PER_SEC });
-}
-
-static u64 read_tsc(struct guest *g)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msrs = { .head.nmsrs = 1, .entry.index = MSR_IA32_TSC };
-
-	TEST_ASSERT(__kvm_ioctl(g->vcpu, KVM_GET_MSRS, &msrs) == 1, "read the TSC");
-	return msrs.entry.data;
 }
 
 static void save(struct guest *g)
@@ -234,7 +224,7 @@ static void save(struct guest *g)
 	kvm_ioctl(g->vcpu, KVM_GET_SREGS, &s->sregs);
 	kvm_ioctl(g->vcpu, KVM_GET_LAPIC, &s->lapic);
 	tsc_offset(g, KVM_GET_DEVICE_ATTR, &s->tsc_offset);
-	s->guest_tsc = read_tsc(g);
+	s->guest_tsc = tsc_msr(g, KVM_GET_MSRS, 0);
 	kvm_ioctl(g->vm, KVM_GET_CLOCK, &s->clock);
 }
 
@@ -288,11 +278,12 @@ static void check_clock(struct guest *g)
 		    "clock from %llu to %llu", s->clock.clock, now.clock);
 
 	/* By the TSC, whose frequency is known in both kernels, it is the same */
-	ticks = read_tsc(g) - s->guest_tsc;
+	ticks = tsc_msr(g, KVM_GET_MSRS, 0) - s->guest_tsc;
 	passed = passed / 1000 * __kvm_ioctl(g->vcpu, KVM_GET_TSC_KHZ, NULL) / 1000;
 	TEST_ASSERT(llabs((s64)(ticks - passed)) < ticks / 100,
 		    "%lu ticks of the TSC, %lu by the clock", ticks, passed);
-	pr_info("the clock went on by %lu ms\n", (now.clock - s->clock.clock) / 1000000);
+	pr_info("the clock went on by %llu ms\n",
+		(now.clock - s->clock.clock) / 1000000);
 }
 
 static void check_twice_is_refused(int session)
