@@ -9,7 +9,11 @@
  *                             4, an ordinary one; a pattern in all of it
  *   sparse NAME KIB PAGES     the same, with a pattern in its last page only
  *   hollow NAME KIB PAGES     the same, with no page, and not mapped
+ *   guest NAME PAGES          a guest_memfd of small pages, shared, and its VM; a
+ *                             pattern in all of it
+ *   private NAME PAGES        one of private memory
  *   preserve NAME             into session NAME; tells how long that took
+ *   preserve_alone NAME       a guest_memfd without its VM
  *   cancel NAME               drops that session
  *   retrieve NAME             in the incoming kernel, from session NAME
  *   finish NAME               the end of that session
@@ -30,9 +34,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/kvm.h>
 #include <linux/memfd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -42,13 +48,26 @@
 #define SOCKET		"/run/ram"
 #define MAX_RAM		8
 #define TOKEN		1
-#define NO_RAM		((struct ram){ .memory = NO_MEMORY, .session = -1 })
+#define TOKEN_VM	2
+#define NO_RAM		((struct ram){ .memory = NO_MEMORY, .vm = -1, .session = -1 })
+
+/* newer than the headers of some systems that this is built on */
+struct create_guest_memfd {
+	__u64 size;
+	__u64 flags;
+	__u64 reserved[6];
+};
+
+#define CREATE_GUEST_MEMFD	_IOWR(KVMIO, 0xd4, struct create_guest_memfd)
+#define FLAG_MMAP		1
+#define FLAG_INIT_SHARED	2
 
 struct ram {
 	char name[32];
 	struct memory memory;
 	uint64_t page;
 	uint64_t filled_from;
+	int vm;			/* of a guest_memfd, or -1 */
 	int session;
 };
 
@@ -117,14 +136,45 @@ static const char *ram_sparse(struct ram *r, char **args)
 	return NULL;
 }
 
-static const char *ram_preserve(struct ram *r, char **args)
+static const char *make_guest(struct ram *r, char **args, uint64_t flags)
+{
+	struct create_guest_memfd create = { .flags = flags };
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	r->page = 4096;
+	r->memory.size = create.size = number(args[0]) * r->page;
+	r->vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
+	if (kvm >= 0)
+		close(kvm);
+	if (r->vm < 0)
+		return "VM";
+	r->memory.file = ioctl(r->vm, CREATE_GUEST_MEMFD, &create);
+	return r->memory.file < 0 ? "guest_memfd" : NULL;
+}
+
+static const char *ram_guest(struct ram *r, char **args)
+{
+	const char *what = make_guest(r, args, FLAG_MMAP | FLAG_INIT_SHARED) ?: map(r);
+
+	if (!what)
+		memory_fill(&r->memory, 0);
+	return what;
+}
+
+static const char *ram_private(struct ram *r, char **args)
+{
+	return make_guest(r, args, 0);
+}
+
+static const char *preserve(struct ram *r, int vm)
 {
 	const char *what = luo_create(r->name, &r->session);
 	uint64_t before = now_ns();
 
-	(void)args;
 	if (!what)
 		what = luo_preserve(r->session, TOKEN, r->memory.file);
+	if (!what && vm >= 0)
+		what = luo_preserve(r->session, TOKEN_VM, vm);
 	if (what) {
 		int err = errno;
 
@@ -135,6 +185,18 @@ static const char *ram_preserve(struct ram *r, char **args)
 	}
 	fprintf(answer, "{\"ns\": %" PRIu64 "}\n", now_ns() - before);
 	return NULL;
+}
+
+static const char *ram_preserve(struct ram *r, char **args)
+{
+	(void)args;
+	return preserve(r, r->vm);
+}
+
+static const char *ram_preserve_alone(struct ram *r, char **args)
+{
+	(void)args;
+	return preserve(r, -1);
 }
 
 static const char *ram_cancel(struct ram *r, char **args)
@@ -157,6 +219,8 @@ static const char *ram_retrieve(struct ram *r, char **args)
 		what = luo_retrieve(r->session, TOKEN, &r->memory.file);
 	if (what)
 		return what;
+	/* ENOENT: it has none */
+	luo_retrieve(r->session, TOKEN_VM, &r->vm);
 	if (fstat(r->memory.file, &stat) || fstatfs(r->memory.file, &fs))
 		return "stat";
 	r->memory.size = stat.st_size;
@@ -248,6 +312,8 @@ static const char *ram_close(struct ram *r, char **args)
 {
 	(void)args;
 	memory_close(&r->memory);
+	if (r->vm >= 0)
+		close(r->vm);
 	if (r->session >= 0)
 		close(r->session);
 	*r = NO_RAM;
@@ -263,8 +329,11 @@ static const struct command {
 	{ "create", 2, true, ram_create },
 	{ "sparse", 2, true, ram_sparse },
 	{ "hollow", 2, true, make },
+	{ "guest", 1, true, ram_guest },
+	{ "private", 1, true, ram_private },
 	{ "retrieve", 0, true, ram_retrieve },
 	{ "preserve", 0, false, ram_preserve },
+	{ "preserve_alone", 0, false, ram_preserve_alone },
 	{ "cancel", 0, false, ram_cancel },
 	{ "finish", 0, false, ram_finish },
 	{ "check", 0, false, ram_check },

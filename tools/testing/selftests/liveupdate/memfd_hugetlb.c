@@ -164,17 +164,17 @@ TEST_F(hugetlb, frozen_until_cancel)
 /* Guests run on. */
 TEST_F(hugetlb, can_be_written)
 {
-	volatile char *at = mmap(NULL, PAGES * self->page, PROT_READ | PROT_WRITE,
+	char *at = mmap(NULL, PAGES * self->page, PROT_READ | PROT_WRITE,
 				 MAP_SHARED, self->fd, 0);
 	unsigned long i;
 
-	ASSERT_NE((void *)at, MAP_FAILED);
+	ASSERT_NE(at, MAP_FAILED);
 	ASSERT_EQ(preserve(self->session, self->fd, TOKEN), 0);
 	for (i = 0; i < PAGES; i++)
 		at[i * self->page] = i + 1;
 	for (i = 0; i < PAGES; i++)
 		EXPECT_EQ(at[i * self->page], (char)(i + 1));
-	munmap((void *)at, PAGES * self->page);
+	munmap(at, PAGES * self->page);
 }
 
 TEST_F(hugetlb, twice)
