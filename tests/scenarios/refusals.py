@@ -13,8 +13,8 @@ CASES = {
         {RAM: "memory-backend-file,id=ram,size=128M,share=on,mem-path=/tmp/ram"}, "memfd"),
     "memory that is not shared": (
         {RAM: "memory-backend-memfd,id=ram,size=128M,share=off"}, "share"),
-    "memory of huge pages": (
-        {RAM: RAM + ",hugetlb=on,hugetlbsize=2M"}, "hugetlb"),
+    "memory of huge pages that has a name": (
+        {RAM: RAM.replace("memfd,", "file,") + ",mem-path=/tmp/huge"}, "memfd"),
     "virtio-mem": (
         {"-m\n128M\n": "-m\n128M,maxmem=256M\n",
          "-kernel\n": "-object\nmemory-backend-memfd,id=more,size=64M,share=on\n"
@@ -31,7 +31,8 @@ CASES = {
 
 def run(test):
     host = test.host().boot("a")
-    host.run("echo 80 >/proc/sys/vm/nr_hugepages")
+    host.run("echo 80 >/proc/sys/vm/nr_hugepages; "
+             "mkdir /tmp/huge && mount -t hugetlbfs none /tmp/huge")
     Device(host, nic.ADDRESS).take("vfio-pci")
     vm = host.start_vm("vm1")
     seen = test.metrics["refusals"] = {}
