@@ -20,7 +20,8 @@
  *   check NAME                whether the pattern is whole, and where the pages are
  *   resize NAME PAGES, punch NAME, fill NAME
  *                             try just that
- *   seal NAME SEALS           F_ADD_SEALS, and what F_GET_SEALS says then
+ *   seal NAME SEALS           F_ADD_SEALS, and what F_GET_SEALS says then; it is not
+ *                             executable
  *   close NAME                unmaps and closes it
  *
  * Answers are JSON objects. A failure prints the step and the errno's name, and
@@ -302,7 +303,8 @@ static const char *ram_fill(struct ram *r, char **args)
 
 static const char *ram_seal(struct ram *r, char **args)
 {
-	if (fcntl(r->memory.file, F_ADD_SEALS, (int)number(args[0])))
+	if (fchmod(r->memory.file, 0600) ||
+	    fcntl(r->memory.file, F_ADD_SEALS, (int)number(args[0])))
 		return "F_ADD_SEALS";
 	fprintf(answer, "{\"seals\": %d}\n", fcntl(r->memory.file, F_GET_SEALS));
 	return NULL;

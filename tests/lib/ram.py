@@ -66,6 +66,10 @@ class Ram:
         """Returns how long that took, in ns."""
         return json.loads(self.do("preserve"))["ns"]
 
+    def seal(self, seals):
+        """Returns all that it has then."""
+        return json.loads(self.do("seal", seals))["seals"]
+
     def check(self, pages, before=None):
         """Pages of the right size, the pattern in them, and where they were."""
         said = json.loads(self.do("check"))

@@ -8,11 +8,13 @@ cancelled is as before."""
 
 import errno
 
+from lib.outcome import equal
 from lib.ram import Pool, Ram, serve
 from lib.update import Update
 
 POOL, PAGES = 40, 24
-F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW = 1, 2, 4
+F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_EXEC = 1, 2, 4, 32
+SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_EXEC
 
 
 def before_the_jump(test, host):
@@ -56,7 +58,7 @@ def over(test, host, to, wanted, nr, surplus=0):
     """One update. `wanted` is the incoming command line's, and the pool `nr`."""
     ram = Ram(host)
     before = ram.create(PAGES)
-    ram.do("seal", F_SEAL_SHRINK | F_SEAL_GROW)
+    ram.seal(SEALS)
     ram.preserve()
     pool, ram = jump(host, to, wanted)
     free = nr - PAGES
@@ -67,7 +69,7 @@ def over(test, host, to, wanted, nr, surplus=0):
         ram.check(PAGES, before)
         pool.is_now("retrieved", nr=nr, free=free, surplus=surplus)
         ram.refuses("resize", errno.EPERM, PAGES - 1)
-        ram.do("seal", F_SEAL_SEAL)
+        equal(ram.seal(F_SEAL_SEAL), SEALS | F_SEAL_SEAL, "seals")
         ram.do("finish")
         host.run("echo 1 >/sys/kernel/liveupdate/finish")
     with test.part(f"{wanted or 'same'}: back in the pool"):
