@@ -60,6 +60,11 @@ def over(test, host, to, wanted, nr, surplus=0):
     before = ram.create(PAGES)
     ram.seal(SEALS)
     ram.preserve()
+    # the seal of one that is not executable does not bring others with it
+    small = Ram(host, "small", 4)
+    small.create(PAGES)
+    small.seal(F_SEAL_EXEC)
+    small.preserve()
     pool, ram = jump(host, to, wanted)
     free = nr - PAGES
     with test.part(f"{wanted or 'same'}: counted from the boot on"):
@@ -71,6 +76,12 @@ def over(test, host, to, wanted, nr, surplus=0):
         ram.refuses("resize", errno.EPERM, PAGES - 1)
         equal(ram.seal(F_SEAL_SEAL), SEALS | F_SEAL_SEAL, "seals")
         ram.do("finish")
+        small = Ram(host, "small", 4)
+        small.do("retrieve")
+        small.check(PAGES)
+        equal(small.seal(0), F_SEAL_EXEC, "seals of an ordinary memfd")
+        small.do("finish")
+        small.do("close")
         host.run("echo 1 >/sys/kernel/liveupdate/finish")
     with test.part(f"{wanted or 'same'}: back in the pool"):
         ram.do("close")
