@@ -4,6 +4,7 @@ no CPU runs: the host's page (include/linux/kho/abi/luo_host.h), its payloads, a
 the records of the IOMMU in one of them (include/linux/kho/abi/iommu.h)."""
 
 import mmap
+import struct
 import zlib
 
 from lib.outcome import Failed, check
@@ -35,6 +36,15 @@ RECORDS = {
                     "domain_id": (18, 2), "reserved": (20, 4),
                     **{f"word{number}": (24 + 8 * number, 8) for number in range(10)}}),
 }
+
+HUGE_FILE_SIZE = 40
+HUGE_FILE = {"crc": (0, 4), "order": (4, 4), "seals": (8, 4), "mode": (12, 4), "pos": (16, 8),
+             "size": (24, 8), "first": (32, 8)}
+# a list of page frame numbers, and its first two entries
+PFNS = {"crc": (0, 4), "count": (4, 4), "next": (8, 8), "pfn": (16, 8), "second": (24, 8)}
+HUGE_POOL_FILE = "/sys/kernel/debug/kho/out/sub_fdts/hugetlb"
+HUGE_POOL_SIZE = 40
+HUGE_POOL = {"crc": (32, 4), "nr_counts": (36, 4)}
 
 
 def crc32(data):
@@ -98,9 +108,42 @@ class Handover:
         return found
 
 
-def _search(host, head):
-    """The page in physical memory that begins like this. Pages of kernels
-    before may look almost the same."""
+class HugeFile:
+    """The record of a memfd of huge pages (include/linux/kho/abi/hugetlb.h), which is
+    preserved; found by what is in it."""
+
+    def __init__(self, host, order, size, mode=0o777):
+        self._machine = host.machine
+        # behind the checksum: seals and position are 0
+        text = struct.pack("<IIIQQ", order, 0, mode, 0, size)
+        self.head = Record(host.machine, _search(host, text, 4), HUGE_FILE)
+
+    @property
+    def block(self):
+        """The first one of the list of its pages."""
+        return Record(self._machine, self.head.first, PFNS)
+
+    def seal(self):
+        """A right checksum of the record."""
+        self.head.crc = crc32(self._machine.memory(self.head.at + 4, HUGE_FILE_SIZE - 4))
+
+    def seal_block(self):
+        block = self.block
+        block.crc = crc32(self._machine.memory(block.at + 4, 12 + 8 * block.count))
+
+
+class HugePool:
+    """The table of huge pages that are kept; found by its name."""
+
+    def __init__(self, host):
+        head = host.run(f"head -c {HUGE_POOL_SIZE} {HUGE_POOL_FILE} | od -A n -v -t x1")
+        self.head = Record(host.machine, _search(host, bytes.fromhex("".join(head.split()))),
+                           HUGE_POOL)
+
+
+def _search(host, head, offset=0):
+    """The page in physical memory that begins like this, or, `offset` bytes behind
+    its beginning, has this. Pages of kernels before may look almost the same."""
     path = host.folder / "memory"
     try:
         for start, size in RAM:
@@ -109,10 +152,10 @@ def _search(host, head):
                 with open(path, "rb") as file, \
                         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
                     found = memory.find(head)
-                    while found >= 0 and found % ALIGN:
+                    while found >= 0 and found % ALIGN != offset:
                         found = memory.find(head, found + 1)
                 if found >= 0:
-                    return at + found
+                    return at + found - offset
     finally:
         path.unlink(missing_ok=True)
     raise Failed("the outgoing kernel's page is nowhere in memory")

@@ -49,7 +49,8 @@ def before_the_jump(test, host):
 
 
 def jump(host, to, cmdline=""):
-    Update(host, to, cmdline, without="hugepages=[0-9]*" if cmdline else "").prepare().jump()
+    without = "hugepages=[0-9]*" if "hugepages" in cmdline else ""
+    Update(host, to, cmdline, without).prepare().jump()
     serve(host)
     return Pool(host), Ram(host)
 
@@ -88,11 +89,24 @@ def over(test, host, to, wanted, nr, surplus=0):
         pool.is_now("closed", nr=nr - surplus, free=nr - surplus)
 
 
+def nobody_retrieves_it(test, host, to):
+    ram = Ram(host)
+    ram.create(PAGES)
+    ram.preserve()
+    pool, _ = jump(host, to)
+    with test.part("nobody retrieves it"):
+        pool.is_now("before finish", nr=POOL, free=POOL - PAGES)
+        host.run("echo 1 >/sys/kernel/liveupdate/finish")
+        pool.is_now("after finish", nr=POOL, free=POOL)
+
+
 def run(test):
     host = test.host().boot("a", luod=False, cmdline=f"hugepages={POOL}")
     serve(host)
     Pool(host).is_now("after the boot", nr=POOL, free=POOL)
     before_the_jump(test, host)
-    over(test, host, "b", "", POOL)
+    nobody_retrieves_it(test, host, "b")
+    over(test, host, "a", "", POOL)
+    over(test, host, "b", "hugetlb_free_vmemmap=on", POOL)
     over(test, host, "a", f"hugepages={POOL + 10}", POOL + 10)
     over(test, host, "b", f"hugepages={PAGES - 4}", PAGES, surplus=4)
