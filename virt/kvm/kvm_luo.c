@@ -173,19 +173,14 @@ void kvm_luo_destroy_vm(struct kvm *kvm)
 	kfree(kvm->luo.caps);
 }
 
-/* File descriptors in their arguments mean nothing to the next kernel */
 static bool kvm_luo_made_of_files(struct kvm *kvm)
 {
 	u32 i;
 
 	lockdep_assert_held(&kvm->lock);
 	for (i = 0; i < kvm->luo.nr_caps; i++) {
-		switch (kvm->luo.caps[i].cap) {
-		case KVM_CAP_SGX_ATTRIBUTE:
-		case KVM_CAP_VM_COPY_ENC_CONTEXT_FROM:
-		case KVM_CAP_VM_MOVE_ENC_CONTEXT_FROM:
+		if (kvm_luo_cap_of_file(kvm->luo.caps[i].cap))
 			return true;
-		}
 	}
 	return false;
 }

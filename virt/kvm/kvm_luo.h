@@ -62,6 +62,14 @@ struct kvm_luo_ser *kvm_luo_ser_get(u64 pa, bool (*preserved)(phys_addr_t phys,
 int kvm_luo_retrieve(struct liveupdate_file_op_args *args);
 void kvm_luo_finish(struct liveupdate_file_op_args *args);
 
+/* With a file descriptor as argument, which means nothing to another kernel */
+static inline bool kvm_luo_cap_of_file(u32 cap)
+{
+	return cap == KVM_CAP_SGX_ATTRIBUTE ||
+	       cap == KVM_CAP_VM_COPY_ENC_CONTEXT_FROM ||
+	       cap == KVM_CAP_VM_MOVE_ENC_CONTEXT_FROM;
+}
+
 static inline struct kvm_luo_cap_ser *kvm_luo_ser_caps(struct kvm_luo_ser *ser)
 {
 	return (void *)ser->data;

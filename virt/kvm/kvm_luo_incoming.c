@@ -88,7 +88,8 @@ static bool kvm_luo_ser_data_valid(struct kvm_luo_ser *ser)
 		return false;
 
 	for (i = 0; i < ser->nr_caps; i++) {
-		if (kvm_luo_ser_caps(ser)[i].reserved)
+		if (kvm_luo_ser_caps(ser)[i].reserved ||
+		    kvm_luo_cap_of_file(kvm_luo_ser_caps(ser)[i].cap))
 			return false;
 	}
 	for (i = 0; i < ser->nr_vcpus; i++) {
@@ -121,7 +122,7 @@ struct kvm_luo_ser *kvm_luo_ser_get(u64 pa, bool (*preserved)(phys_addr_t phys,
 		return ERR_PTR(-EMSGSIZE);
 	if (ser->crc != kvm_luo_ser_crc(ser))
 		return ERR_PTR(-EILSEQ);
-	if (ser->reserved || !ser->tsc_khz || !kvm_luo_ser_data_valid(ser))
+	if (ser->reserved || !kvm_luo_ser_data_valid(ser))
 		return ERR_PTR(-EUCLEAN);
 	return ser;
 }

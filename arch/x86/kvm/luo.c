@@ -63,11 +63,14 @@ void kvm_arch_luo_restore(struct kvm *kvm, const struct kvm_luo_ser *ser)
 {
 	struct kvm_clock_data data = { .clock = ser->clock };
 	u64 now = rdtsc_ordered();
+	u32 rest;
 
 	/* Firmware that did reset it costs the time in between */
-	if (now > ser->tsc)
-		data.clock += mul_u64_u64_div_u64(now - ser->tsc, NSEC_PER_MSEC,
-						  ser->tsc_khz);
+	if (ser->tsc_khz && now > ser->tsc) {
+		data.clock += div_u64_rem(now - ser->tsc, ser->tsc_khz, &rest) *
+			      NSEC_PER_MSEC;
+		data.clock += div_u64((u64)rest * NSEC_PER_MSEC, ser->tsc_khz);
+	}
 	kvm_set_clock(kvm, &data);
 }
 

@@ -60,7 +60,7 @@ struct kvm_luo_vcpu_ser {
  * @type:     As given to KVM_CREATE_VM.
  * @clock:    x86: the VM's clock (KVM_GET_CLOCK) in nanoseconds.
  * @tsc:      x86: the host's TSC at that moment. A kexec does not reset it.
- * @tsc_khz:  x86: its frequency, not zero.
+ * @tsc_khz:  x86: its frequency; 0 when it is not known.
  * @nr_caps:  Number of capabilities.
  * @nr_vcpus: Number of vCPUs.
  * @reserved: Zero.

@@ -53,28 +53,28 @@ struct saved {
  */
 extern const char guest_start[], guest_end[], guest_saved[], guest_late[];
 asm(".pushsection .rodata\n"
-    "guest_start: .code16\n"
-    "	rdtsc\n"
-    "	outl %eax, $0x10\n"
-    "	sti\n"
-    "	nop\n"
-    "	cli\n"
-    "	rdtsc\n"
-    "	outl %eax, $0x11\n"
-    "	hlt\n"
-    "guest_saved:\n"
-    "	incb 0x3000\n"
-    "	jmp 1f\n"
-    "guest_late:\n"
-    "	incb 0x3001\n"
-    /* the end of the interrupt, at the x2APIC */
-    "1:	movl $0x80b, %ecx\n"
-    "	xorl %eax, %eax\n"
-    "	xorl %edx, %edx\n"
-    "	wrmsr\n"
-    "	iret\n"
-    ".code64\n"
-    "guest_end: .popsection\n");
+	"guest_start: .code16\n"
+	"	rdtsc\n"
+	"	outl %eax, $0x10\n"
+	"	sti\n"
+	"	nop\n"
+	"	cli\n"
+	"	rdtsc\n"
+	"	outl %eax, $0x11\n"
+	"	hlt\n"
+	"guest_saved:\n"
+	"	incb 0x3000\n"
+	"	jmp 1f\n"
+	"guest_late:\n"
+	"	incb 0x3001\n"
+	/* the end of the interrupt, at the x2APIC */
+	"1:	movl $0x80b, %ecx\n"
+	"	xorl %eax, %eax\n"
+	"	xorl %edx, %edx\n"
+	"	wrmsr\n"
+	"	iret\n"
+	".code64\n"
+	"guest_end: .popsection\n");
 
 struct guest {
 	int vm;
