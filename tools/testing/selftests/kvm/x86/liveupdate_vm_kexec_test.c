@@ -28,9 +28,10 @@
 enum { STATE_TOKEN = 1, MEMORY_TOKEN, VM_TOKEN };
 
 #define MEMORY_SIZE	SZ_2M
-#define CODE_GPA	0x1000
 #define COUNT_GPA	0x3000
 #define SAVED		0x4000
+#define CODE_GPA	0x8000
+#define CODE_SIZE	64
 #define VECTOR_SAVED	0x41
 #define VECTOR_LATE	0x42
 #define IOAPIC_PINS	24
@@ -47,34 +48,33 @@ struct saved {
 	u64 guest_tsc;
 };
 
-/*
- * Each handler counts its interrupts. The guest tells its TSC and waits to be run
- * again; then it lets interrupts come, and tells its TSC again.
- */
-extern const char guest_start[], guest_end[], guest_saved[], guest_late[];
-asm(".pushsection .rodata\n"
-	"guest_start: .code16\n"
-	"	rdtsc\n"
-	"	outl %eax, $0x10\n"
-	"	sti\n"
-	"	nop\n"
-	"	cli\n"
-	"	rdtsc\n"
-	"	outl %eax, $0x11\n"
-	"	hlt\n"
-	"guest_saved:\n"
-	"	incb 0x3000\n"
-	"	jmp 1f\n"
-	"guest_late:\n"
-	"	incb 0x3001\n"
-	/* the end of the interrupt, at the x2APIC */
-	"1:	movl $0x80b, %ecx\n"
-	"	xorl %eax, %eax\n"
-	"	xorl %edx, %edx\n"
-	"	wrmsr\n"
-	"	iret\n"
-	".code64\n"
-	"guest_end: .popsection\n");
+/* Real-mode code, copied into guest memory. */
+#define GUEST_CODE(_name, _code)					\
+static void __attribute__((naked)) _name(void)				\
+{									\
+	asm volatile(".code16\n\t" _code ".code64");			\
+}
+
+/* The guest tells its TSC; run again, it lets interrupts come, and tells it again. */
+GUEST_CODE(guest_main,
+	   "rdtsc\n\t"
+	   "outl %eax, $0x10\n\t"
+	   "sti\n\t"
+	   "nop\n\t"
+	   "cli\n\t"
+	   "rdtsc\n\t"
+	   "outl %eax, $0x11\n\t"
+	   "hlt\n\t")
+
+/* The end of an interrupt, at the x2APIC. */
+#define EOI	"movl $0x80b, %ecx\n\t"	\
+		"xorl %eax, %eax\n\t"		\
+		"xorl %edx, %edx\n\t"		\
+		"wrmsr\n\t"			\
+		"iret\n\t"
+
+GUEST_CODE(guest_saved, "incb 0x3000\n\t" EOI)
+GUEST_CODE(guest_late, "incb 0x3001\n\t" EOI)
 
 struct guest {
 	int vm;
@@ -183,12 +183,18 @@ static u32 run_to(struct guest *g, int port)
 	return *(u32 *)((void *)g->run + g->run->io.data_offset);
 }
 
-static void set_vector(struct guest *g, int vector, const char *handler)
+static void set_code(struct guest *g, u64 gpa, void (*code)(void))
+{
+	memcpy(g->memory + gpa, code, CODE_SIZE);
+}
+
+static void set_vector(struct guest *g, int vector, void (*handler)(void))
 {
 	u16 *entry = g->memory + vector * 4;
 
-	entry[0] = CODE_GPA + (handler - guest_start);
+	entry[0] = CODE_GPA + vector * CODE_SIZE;
 	entry[1] = 0;
+	set_code(g, entry[0], handler);
 }
 
 static void build_guest(struct guest *g)
@@ -197,7 +203,7 @@ static void build_guest(struct guest *g)
 	struct kvm_lapic_state lapic;
 	struct kvm_sregs sregs;
 
-	memcpy(g->memory + CODE_GPA, guest_start, guest_end - guest_start);
+	set_code(g, CODE_GPA, guest_main);
 	set_vector(g, VECTOR_SAVED, guest_saved);
 	set_vector(g, VECTOR_LATE, guest_late);
 
