@@ -29,7 +29,7 @@ def before_the_jump(test, host):
         ram.do("cancel")
         for attempt in (("fill",), ("punch",), ("resize", 1)):
             ram.do(*attempt)
-        pool.is_now("after the VM has shrunk to a hole", nr=POOL, free=POOL, resv=1)
+        pool.is_now("after the VM has shrunk to a hole", nr=POOL, free=POOL)
         ram.do("close")
         pool.is_now("after it was closed", nr=POOL, free=POOL)
     with test.part("holes"):
