@@ -55,13 +55,20 @@ static void __attribute__((naked)) _name(void)				\
 	asm volatile(".code16\n\t" _code ".code64");			\
 }
 
-/* The guest tells its TSC; run again, it lets interrupts come, and tells it again. */
+/*
+ * The guest tells its TSC; run again, it lets interrupts come until each has come
+ * once, or for long enough, and tells it again.
+ */
 GUEST_CODE(guest_main,
 	   "rdtsc\n\t"
 	   "outl %eax, $0x10\n\t"
+	   "movw $0xffff, %si\n\t"
 	   "sti\n\t"
-	   "nop\n\t"
-	   "cli\n\t"
+	   "1: decw %si\n\t"
+	   "jz 2f\n\t"
+	   "cmpw $0x0101, 0x3000\n\t"
+	   "jne 1b\n\t"
+	   "2: cli\n\t"
 	   "rdtsc\n\t"
 	   "outl %eax, $0x11\n\t"
 	   "hlt\n\t")
