@@ -39,7 +39,8 @@ def over(test, host, to, wanted):
 
 
 def run(test):
-    host = test.host().boot("a", luod=False, cmdline=ONE)
+    # of 3 GiB no whole one above 4 GiB is left to a kernel, and none below
+    host = test.host().boot("a", luod=False, cmdline=ONE, memory="5G")
     serve(host)
     Pool(host, GIB1).is_now("after the boot", nr=1, free=1)
     over(test, host, "b", 1)
