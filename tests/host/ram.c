@@ -11,9 +11,7 @@
  *   hollow NAME KIB PAGES     the same, with no page, and not mapped
  *   guest NAME PAGES          a guest_memfd of small pages, shared, and its VM; a
  *                             pattern in all of it
- *   private NAME PAGES        one of private memory
  *   preserve NAME             into session NAME; tells how long that took
- *   preserve_alone NAME       a guest_memfd without its VM
  *   cancel NAME               drops that session
  *   retrieve NAME             in the incoming kernel, from session NAME
  *   finish NAME               the end of that session
@@ -137,9 +135,9 @@ static const char *ram_sparse(struct ram *r, char **args)
 	return NULL;
 }
 
-static const char *make_guest(struct ram *r, char **args, uint64_t flags)
+static const char *make_guest(struct ram *r, char **args)
 {
-	struct create_guest_memfd create = { .flags = flags };
+	struct create_guest_memfd create = { .flags = FLAG_MMAP | FLAG_INIT_SHARED };
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 
 	r->page = 4096;
@@ -155,27 +153,23 @@ static const char *make_guest(struct ram *r, char **args, uint64_t flags)
 
 static const char *ram_guest(struct ram *r, char **args)
 {
-	const char *what = make_guest(r, args, FLAG_MMAP | FLAG_INIT_SHARED) ?: map(r);
+	const char *what = make_guest(r, args) ?: map(r);
 
 	if (!what)
 		memory_fill(&r->memory, 0);
 	return what;
 }
 
-static const char *ram_private(struct ram *r, char **args)
-{
-	return make_guest(r, args, 0);
-}
-
-static const char *preserve(struct ram *r, int vm)
+static const char *ram_preserve(struct ram *r, char **args)
 {
 	const char *what = luo_create(r->name, &r->session);
 	uint64_t before = now_ns();
 
+	(void)args;
 	if (!what)
 		what = luo_preserve(r->session, TOKEN, r->memory.file);
-	if (!what && vm >= 0)
-		what = luo_preserve(r->session, TOKEN_VM, vm);
+	if (!what && r->vm >= 0)
+		what = luo_preserve(r->session, TOKEN_VM, r->vm);
 	if (what) {
 		int err = errno;
 
@@ -186,18 +180,6 @@ static const char *preserve(struct ram *r, int vm)
 	}
 	fprintf(answer, "{\"ns\": %" PRIu64 "}\n", now_ns() - before);
 	return NULL;
-}
-
-static const char *ram_preserve(struct ram *r, char **args)
-{
-	(void)args;
-	return preserve(r, r->vm);
-}
-
-static const char *ram_preserve_alone(struct ram *r, char **args)
-{
-	(void)args;
-	return preserve(r, -1);
 }
 
 static const char *ram_cancel(struct ram *r, char **args)
@@ -332,10 +314,8 @@ static const struct command {
 	{ "sparse", 2, true, ram_sparse },
 	{ "hollow", 2, true, make },
 	{ "guest", 1, true, ram_guest },
-	{ "private", 1, true, ram_private },
 	{ "retrieve", 0, true, ram_retrieve },
 	{ "preserve", 0, false, ram_preserve },
-	{ "preserve_alone", 0, false, ram_preserve_alone },
 	{ "cancel", 0, false, ram_cancel },
 	{ "finish", 0, false, ram_finish },
 	{ "check", 0, false, ram_check },

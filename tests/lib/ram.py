@@ -90,7 +90,7 @@ class Cgroup:
     def __init__(self, host, name, size="2MB"):
         self.host = host
         self.folder, self.size = f"{CGROUPS}/{name}", size
-        host.run(f"mountpoint -q {CGROUPS} || mount -t cgroup2 cgroup {CGROUPS}; "
+        host.run(f"grep -q ' {CGROUPS} ' /proc/mounts || mount -t cgroup2 cgroup {CGROUPS}; "
                  f"echo +hugetlb >{CGROUPS}/cgroup.subtree_control && mkdir {self.folder}")
 
     def limit(self, mib, kind="max"):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Records of huge pages that are wrong, written between two kernels: the incoming
-kernel always comes up, the file whose record it is is lost, the one beside it comes
-through whole, and the pool's numbers are right."""
+kernel always comes up, each file whose record it is is lost, the one beside them
+comes through whole, and the pool's numbers are right."""
 
 import errno
 
@@ -9,8 +9,7 @@ from lib.handover import HugeFile, HugePool
 from lib.ram import Pool, Ram, serve
 from lib.update import FILES, Update
 
-# enough for what one update has lost: it is there again after the next one
-POOL, PAGES, OTHER = 60, 24, 8
+POOL, WHOLE = 60, 8
 ORDER, MIB2 = 9, 2 << 20
 
 
@@ -28,7 +27,7 @@ def wrong_size(file):
 def wrong_order(file):
     """Pages of a size that these are not of."""
     file.head.order = ORDER + 9
-    file.head.size = PAGES << 30
+    file.head.size <<= 9
     file.seal()
 
 
@@ -53,68 +52,87 @@ def twice_the_same(file):
     file.seal_block()
 
 
-# what is wrong: the errno of retrieve, and how many pages nobody can give back
+# what is wrong: pages of the file, the errno of retrieve, and how many of the pages
+# nobody can give back. Files are found by their sizes.
 VARIANTS = {
-    not_sealed: (errno.EILSEQ, PAGES),
-    wrong_size: (errno.ERANGE, PAGES),
-    wrong_order: (errno.EFAULT, PAGES),
-    foreign_list: (errno.EFAULT, PAGES),
-    damaged_list: (errno.EILSEQ, PAGES),
-    foreign_page: (errno.EFAULT, 1),
-    twice_the_same: (errno.EFAULT, 1),
+    not_sealed: (4, errno.EILSEQ, 4),
+    wrong_size: (5, errno.ERANGE, 5),
+    wrong_order: (6, errno.EFAULT, 6),
+    foreign_list: (7, errno.EFAULT, 7),
+    damaged_list: (9, errno.EILSEQ, 9),
+    foreign_page: (10, errno.EFAULT, 1),
+    twice_the_same: (11, errno.EFAULT, 1),
 }
-
-
-def over(host, to, change):
-    """One update of two files, the first of which somebody changes in between."""
-    ram, other = Ram(host), Ram(host, "vm2")
-    ram.create(PAGES)
-    before = other.create(OTHER)
-    ram.preserve()
-    other.preserve()
-    meanwhile = change(host)
-    Update(host, to).prepare().jump(meanwhile)
-    serve(host)
-    return ram, other, before
-
-
-def close(host, other, before):
-    other.do("retrieve")
-    other.check(OTHER, before)
-    other.do("finish")
-    other.do("close")
-    host.run(f"echo 1 >{FILES}/finish")
 
 
 def run(test):
     host = test.host().boot("a", luod=False, cmdline=f"hugepages={POOL}")
     serve(host)
-    pool = Pool(host)
-    for number, (change, (number_of_error, lost)) in enumerate(VARIANTS.items()):
+    records_of_files(test, host, "b")
+    table_of_the_pool(test, host, "a")
+
+
+def records_of_files(test, host, to):
+    """Each is damaged in a way of its own, but for one."""
+    damaged = {}
+    for change, (pages, _, _) in VARIANTS.items():
+        ram = Ram(host, change.__name__)
+        ram.create(pages)
+        ram.preserve()
+        damaged[change] = HugeFile(host, ORDER, pages * MIB2)
+    other, before = keep_whole(host)
+
+    def change_all():
+        for change, file in damaged.items():
+            change(file)
+    pool = jump(host, to, change_all)
+    kept = WHOLE + sum(pages for pages, _, _ in VARIANTS.values())
+    pool.is_now("after the jump", nr=POOL, free=POOL - kept)
+    for change, (_, number, _) in VARIANTS.items():
         with test.part(change.__name__):
-            def find(host, change=change):
-                file = HugeFile(host, ORDER, PAGES * MIB2)
-                return lambda: change(file)
-            ram, other, before = over(host, "ba"[number % 2], find)
-            pool.is_now("after the jump", nr=POOL, free=POOL - PAGES - OTHER)
-            ram.refuses("retrieve", number_of_error)
+            ram = Ram(host, change.__name__)
+            ram.refuses("retrieve", number)
             ram.do("finish")
             ram.do("close")
-            close(host, other, before)
-            pool.is_now("after finish", nr=POOL, free=POOL - lost)
+    with test.part("the one beside them, and what is lost"):
+        other.do("retrieve")
+        end_whole(host, other, before)
+        lost = sum(lost for _, _, lost in VARIANTS.values())
+        pool.is_now("after finish", nr=POOL, free=POOL - lost)
+
+
+def table_of_the_pool(test, host, to):
+    """The number of pages that are kept, which is read at boot."""
+    other, before = keep_whole(host)
+    table = HugePool(host)
+
+    def change():
+        table.head.crc ^= 1
+    pool = jump(host, to, change)
     with test.part("a table that does not verify"):
-        def damage(host):
-            table = HugePool(host)
-            def change():
-                table.head.crc ^= 1
-            return change
-        ram, other, before = over(host, "ba"[len(VARIANTS) % 2], damage)
         # as many as were asked for, and what was kept is not counted yet
         pool.is_now("after the jump", nr=POOL, free=POOL)
-        ram.do("retrieve")
-        ram.check(PAGES)
-        pool.is_now("retrieved", nr=POOL + PAGES, free=POOL, surplus=PAGES)
-        ram.do("finish")
-        ram.do("close")
-        close(host, other, before)
+        other.do("retrieve")
+        pool.is_now("retrieved", nr=POOL + WHOLE, free=POOL, surplus=WHOLE)
+        end_whole(host, other, before)
         pool.is_now("closed", nr=POOL, free=POOL)
+
+
+def keep_whole(host):
+    other = Ram(host, "whole")
+    before = other.create(WHOLE)
+    other.preserve()
+    return other, before
+
+
+def jump(host, to, change):
+    Update(host, to).prepare().jump(change)
+    serve(host)
+    return Pool(host)
+
+
+def end_whole(host, other, before):
+    other.check(WHOLE, before)
+    other.do("finish")
+    other.do("close")
+    host.run(f"echo 1 >{FILES}/finish")
