@@ -4,17 +4,18 @@ afterwards as it was before, to 10 ms beyond what the way to the outside leaves 
 its CLOCK_MONOTONIC never goes back, and no watchdog of it complains. So it is for a
 guest on kvmclock, and for one on the TSC of its vCPUs."""
 
+from lib import image
 from lib.outcome import check
 
 TOLERANCE_MS = 10
-# what the guest boots with, and what the one on the TSC boots with
-CLOCK, TSC = "tsc=nowatchdog", "tsc=reliable no-kvmclock"
+# of the guest's command line, and what the one on the TSC has instead
+CLOCK, TSC = "tsc=nowatchdog", "tsc=reliable no-kvmclock tsc_early_khz="
 
 
 def run(test):
     host = test.host().boot("a")
-    vms = [host.start_vm("clock", memory=128, fill=5),
-           host.start_vm("tsc", memory=128, fill=5, changes={CLOCK: TSC})]
+    vms = [host.start_vm("clock"),
+           host.start_vm("tsc", changes={CLOCK: f"{TSC}{image.tsc_khz()}"})]
     for vm in vms:
         vm.wait_verified()
     before = {vm.name: (vm.line.last, vm.report()) for vm in vms}
