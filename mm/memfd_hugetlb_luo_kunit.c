@@ -314,4 +314,5 @@ static struct kunit_suite memfd_hugetlb_luo_suite = {
 	.name = "memfd_hugetlb_luo",
 	.test_cases = memfd_hugetlb_luo_cases,
 };
+
 kunit_test_suite(memfd_hugetlb_luo_suite);
