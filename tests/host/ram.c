@@ -256,8 +256,8 @@ static const char *ram_check(struct ram *r, char **args)
 
 		if (what)
 			return what;
-		/* too many to be of use */
-		if (r->page > 4096)
+		/* of small ones there are too many for an answer */
+		if (r->page > 4096 || at < 16 * r->page)
 			fprintf(answer, "%s%" PRIu64, separator, address);
 		separator = ", ";
 	}
