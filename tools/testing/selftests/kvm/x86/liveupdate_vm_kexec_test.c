@@ -190,6 +190,15 @@ static u32 run_to(struct guest *g, int port)
 	return *(u32 *)((void *)g->run + g->run->io.data_offset);
 }
 
+/* The instruction that the guest has left at is not over before that. */
+static void complete_exit(struct guest *g)
+{
+	g->run->immediate_exit = 1;
+	TEST_ASSERT(__kvm_ioctl(g->vcpu, KVM_RUN, NULL) == -1 && errno == EINTR,
+		    "KVM_RUN does not enter the guest");
+	g->run->immediate_exit = 0;
+}
+
 static void set_code(struct guest *g, u64 gpa, void (*code)(void))
 {
 	memcpy(g->memory + gpa, code, CODE_SIZE);
@@ -233,6 +242,7 @@ static void save(struct guest *g)
 {
 	struct saved *s = saved_of(g);
 
+	complete_exit(g);
 	kvm_ioctl(g->vcpu, KVM_GET_REGS, &s->regs);
 	kvm_ioctl(g->vcpu, KVM_GET_SREGS, &s->sregs);
 	kvm_ioctl(g->vcpu, KVM_GET_LAPIC, &s->lapic);
