@@ -7,7 +7,7 @@ from lib.outcome import equal
 from lib.ram import MIB2, Pool
 from lib.survival import update_and_measure
 
-MEMORY, POOL = 256, 140
+MEMORY, POOL = 128, 72
 PAGES = MEMORY // 2
 RAM = f"memory-backend-memfd,id=ram,size={MEMORY}M,share=on"
 HUGE = {RAM: f"{RAM},hugetlb=on,hugetlbsize=2M"}
