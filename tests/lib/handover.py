@@ -72,7 +72,7 @@ class Handover:
 
     def __init__(self, host):
         self._machine = host.machine
-        head = host.run(f"head -c {HEAD_SIZE} {PAGE_FILE} | od -A n -v -t x1")
+        head = host.run(_dump(PAGE_FILE, HEAD_SIZE))
         self._at = _search(host, bytes.fromhex("".join(head.split())))
         self.head = Record(self._machine, self._at, HEAD)
 
@@ -136,9 +136,14 @@ class HugePool:
     """The table of huge pages that are kept; found by its name."""
 
     def __init__(self, host):
-        head = host.run(f"head -c {HUGE_POOL_SIZE} {HUGE_POOL_FILE} | od -A n -v -t x1")
+        head = host.run(_dump(HUGE_POOL_FILE, HUGE_POOL_SIZE))
         self.head = Record(host.machine, _search(host, bytes.fromhex("".join(head.split()))),
                            HUGE_POOL)
+
+
+def _dump(path, size):
+    """How a file begins. Not by a pipe, whose page would look like what is searched for."""
+    return f"od -A n -v -t x1 -N {size} {path}"
 
 
 def _search(host, head, offset=0):

@@ -6,6 +6,7 @@ comes through whole, and the pool's numbers are right."""
 import errno
 
 from lib.handover import HugeFile, HugePool
+from lib.hardware import root_port
 from lib.ram import Pool, Ram, serve
 from lib.update import FILES, Update
 
@@ -66,7 +67,9 @@ VARIANTS = {
 
 
 def run(test):
-    host = test.host().boot("a", luod=False, cmdline=f"hugepages={POOL}")
+    # with a device more, L0's memory can be read and written
+    host = test.host().boot("a", luod=False, cmdline=f"hugepages={POOL}",
+                            devices=[root_port("rp2", 2)])
     serve(host)
     records_of_files(test, host, "b")
     table_of_the_pool(test, host, "a")
