@@ -6,7 +6,8 @@ from lib.selftest import boots, run_in_host
 
 
 def run(test):
-    host = test.host().boot("a", luod=False)
+    # of the boot: pages that are added later may lie where nothing can be pinned
+    host = test.host().boot("a", luod=False, cmdline="hugepages=16")
     run_in_host(test, host, "liveupdate/memfd_hugetlb", at_least=8)
     host.close()
     with test.part("memfd_hugetlb_kexec"):
