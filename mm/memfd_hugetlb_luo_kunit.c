@@ -218,7 +218,7 @@ static struct hugetlb_pool_ser *make_pool(struct kunit *test)
 {
 	static const struct hugetlb_pool_count_ser counts[COUNTS] = {
 		{ .order = 9, .nid = 0, .count = 100 },
-		{ .order = 9, .nid = 1, .count = 0 },
+		{ .order = 9, .nid = MAX_NUMNODES - 1, .count = 0 },
 		{ .order = 18, .nid = 0, .count = 2 },
 	};
 	struct hugetlb_pool_ser *ser;
