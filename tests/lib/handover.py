@@ -16,6 +16,7 @@ HEAD_SIZE = 48
 RAM = ((4 << 30, 1 << 30), (0, 2 << 30))
 CHUNK = 256 << 20
 ALIGN = 4096
+SKIPPED = 24
 
 HOST_MAGIC = 0x484f554c
 # magic, crc and count, state; the checksum is of what follows it
@@ -72,8 +73,7 @@ class Handover:
 
     def __init__(self, host):
         self._machine = host.machine
-        head = host.run(_dump(PAGE_FILE, HEAD_SIZE))
-        self._at = _search(host, bytes.fromhex("".join(head.split())))
+        self._at = _find(host, PAGE_FILE, HEAD_SIZE)
         self.head = Record(self._machine, self._at, HEAD)
 
     def payload(self, name=IOMMU):
@@ -136,19 +136,22 @@ class HugePool:
     """The table of huge pages that are kept; found by its name."""
 
     def __init__(self, host):
-        head = host.run(_dump(HUGE_POOL_FILE, HUGE_POOL_SIZE))
-        self.head = Record(host.machine, _search(host, bytes.fromhex("".join(head.split()))),
-                           HUGE_POOL)
+        self.head = Record(host.machine, _find(host, HUGE_POOL_FILE, HUGE_POOL_SIZE), HUGE_POOL)
 
 
-def _dump(path, size):
-    """How a file begins. Not by a pipe, whose page would look like what is searched for."""
-    return f"od -A n -v -t x1 -N {size} {path}"
+def _find(host, file, size):
+    """The page that this file of the kernel shows, `size` bytes of it. Without its
+    first bytes: buffers that the rest goes through have that somewhere else in a
+    page, so they are not taken for it."""
+    words = size // 8 - SKIPPED // 8
+    shown = host.run(f"dd if={file} bs=8 skip={SKIPPED // 8} count={words} 2>/dev/null | "
+                     "od -A n -v -t x1")
+    return _search(host, bytes.fromhex("".join(shown.split())), SKIPPED)
 
 
-def _search(host, head, offset=0):
-    """The page in physical memory that begins like this, or, `offset` bytes behind
-    its beginning, has this. Pages of kernels before may look almost the same."""
+def _search(host, text, offset):
+    """The page in physical memory that has this, `offset` bytes behind its
+    beginning. Pages of kernels before may look almost the same."""
     path = host.folder / "memory"
     try:
         for start, size in RAM:
@@ -156,9 +159,9 @@ def _search(host, head, offset=0):
                 host.machine.qmp("pmemsave", val=at, size=CHUNK, filename=str(path))
                 with open(path, "rb") as file, \
                         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
-                    found = memory.find(head)
+                    found = memory.find(text)
                     while found >= 0 and found % ALIGN != offset:
-                        found = memory.find(head, found + 1)
+                        found = memory.find(text, found + 1)
                 if found >= 0:
                     return at + found - offset
     finally:
