@@ -79,13 +79,15 @@ u32 hugetlb_pool_ser_crc(const struct hugetlb_pool_ser *ser)
 int hugetlb_pool_ser_check(const struct hugetlb_pool_ser *ser, size_t size,
 			   u64 memory)
 {
+	static const char compatible[HUGETLB_LUO_COMPATIBLE_LEN] =
+		HUGETLB_LUO_POOL_COMPATIBLE;
 	u64 bytes, sum = 0;
 	u32 i;
 
 	if (size < sizeof(*ser))
 		return -EMSGSIZE;
-	if (strncmp(ser->compatible, HUGETLB_LUO_POOL_COMPATIBLE,
-		    sizeof(ser->compatible)))
+	/* the zeros behind it, too: no checksum has them */
+	if (memcmp(ser->compatible, compatible, sizeof(compatible)))
 		return -EPROTONOSUPPORT;
 	if (struct_size(ser, counts, ser->nr_counts) > size)
 		return -EMSGSIZE;
