@@ -347,40 +347,11 @@ static int memfd_hugetlb_take(struct kho_pfns *pfns, struct hstate *h)
 	return err;
 }
 
-/* Let go of what memfd_hugetlb_take() has taken, and free the list. */
-static void memfd_hugetlb_release(struct kho_pfns *pfns)
-{
-	struct kho_pfns_iter iter = kho_pfns_iter_start(pfns);
-	u64 *pfn;
-
-	while ((pfn = kho_pfns_next(&iter))) {
-		if (*pfn)
-			folio_put(pfn_folio(*pfn));
-		cond_resched();
-	}
-	kho_pfns_restore_free(pfns);
-	kfree(pfns);
-}
-
 /* The pages of a file, taken or not, or an ERR_PTR. */
 static struct kho_pfns *memfd_hugetlb_open(const struct memfd_hugetlb_ser *ser)
 {
-	struct kho_pfns *pfns;
-	int err;
-
-	pfns = kzalloc_obj(*pfns);
-	if (!pfns)
-		return ERR_PTR(-ENOMEM);
-
-	err = kho_pfns_open(pfns, ser->first,
-			    memfd_hugetlb_pages(ser->size, ser->order),
-			    kho_is_preserved);
-	if (err) {
-		kfree(pfns);
-		return ERR_PTR(err);
-	}
-
-	return pfns;
+	return kho_pfns_retrieve(ser->first,
+				 memfd_hugetlb_pages(ser->size, ser->order));
 }
 
 static int memfd_hugetlb_fill(struct file *file, const struct kho_pfns *pfns)
@@ -484,7 +455,7 @@ static int memfd_hugetlb_discard(const struct memfd_hugetlb_ser *ser)
 		return PTR_ERR(pfns);
 
 	memfd_hugetlb_take(pfns, h);
-	memfd_hugetlb_release(pfns);
+	kho_pfns_release(pfns);
 
 	return 0;
 }
@@ -496,7 +467,7 @@ static void memfd_hugetlb_luo_finish(struct liveupdate_file_op_args *args)
 
 	ser = memfd_hugetlb_ser_get(args->serialized_data, kho_is_preserved);
 	if (args->private_data)
-		memfd_hugetlb_release(args->private_data);
+		kho_pfns_release(args->private_data);
 	else if (IS_ERR(ser))
 		err = PTR_ERR(ser);
 	else if (!args->retrieve_status)

@@ -37,6 +37,8 @@ void kho_pfns_unpreserve_free(struct kho_pfns *list);
 int kho_pfns_open(struct kho_pfns *list, u64 first_pa, u64 count,
 		  bool (*preserved)(phys_addr_t phys, size_t size));
 void kho_pfns_restore_free(struct kho_pfns *list);
+struct kho_pfns *kho_pfns_retrieve(u64 first_pa, u64 count);
+void kho_pfns_release(struct kho_pfns *list);
 
 u64 *kho_pfns_next(struct kho_pfns_iter *iter);
 

@@ -26,6 +26,8 @@
 #include <linux/kho/abi/pfns.h>
 #include <linux/kho_pfns.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
 
 static_assert(sizeof(struct kho_pfns_block_ser) == PAGE_SIZE);
 
@@ -184,6 +186,55 @@ void kho_pfns_restore_free(struct kho_pfns *list)
 	*list = (struct kho_pfns){};
 }
 EXPORT_SYMBOL_GPL(kho_pfns_restore_free);
+
+/**
+ * kho_pfns_retrieve - Find the list of a file.
+ * @first_pa: Where it is said to begin.
+ * @count:    How many entries it is said to have.
+ *
+ * Context: Process context.
+ * Return: The list, to be freed by kho_pfns_release(), or an ERR_PTR: -ENOMEM, or
+ *         what kho_pfns_open() says.
+ */
+struct kho_pfns *kho_pfns_retrieve(u64 first_pa, u64 count)
+{
+	struct kho_pfns *list = kzalloc_obj(*list);
+	int err;
+
+	if (!list)
+		return ERR_PTR(-ENOMEM);
+
+	err = kho_pfns_open(list, first_pa, count, kho_is_preserved);
+	if (err) {
+		kfree(list);
+		return ERR_PTR(err);
+	}
+
+	return list;
+}
+EXPORT_SYMBOL_GPL(kho_pfns_retrieve);
+
+/**
+ * kho_pfns_release - Let go of the folios of a file, and free their list.
+ * @list: From kho_pfns_retrieve(). Each entry that is not 0 holds a reference of
+ *        its folio.
+ *
+ * Context: Process context.
+ */
+void kho_pfns_release(struct kho_pfns *list)
+{
+	struct kho_pfns_iter iter = kho_pfns_iter_start(list);
+	u64 *pfn;
+
+	while ((pfn = kho_pfns_next(&iter))) {
+		if (*pfn)
+			folio_put(pfn_folio(*pfn));
+		cond_resched();
+	}
+	kho_pfns_restore_free(list);
+	kfree(list);
+}
+EXPORT_SYMBOL_GPL(kho_pfns_release);
 
 /**
  * kho_pfns_next - Go through a list.

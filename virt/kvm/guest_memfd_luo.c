@@ -324,37 +324,6 @@ static int gmem_luo_take(struct kho_pfns *pfns)
 	return r;
 }
 
-static void gmem_luo_release(struct kho_pfns *pfns)
-{
-	struct kho_pfns_iter iter = kho_pfns_iter_start(pfns);
-	u64 *pfn;
-
-	while ((pfn = kho_pfns_next(&iter))) {
-		if (*pfn)
-			folio_put(pfn_folio(*pfn));
-		cond_resched();
-	}
-	kho_pfns_restore_free(pfns);
-	kfree(pfns);
-}
-
-/* The folios of a file, taken or not, or an ERR_PTR. */
-static struct kho_pfns *gmem_luo_open(const struct guest_memfd_ser *ser)
-{
-	struct kho_pfns *pfns = kzalloc_obj(*pfns);
-	int r;
-
-	if (!pfns)
-		return ERR_PTR(-ENOMEM);
-
-	r = kho_pfns_open(pfns, ser->first, ser->nr_folios, kho_is_preserved);
-	if (r) {
-		kfree(pfns);
-		return ERR_PTR(r);
-	}
-	return pfns;
-}
-
 /* Each folio has one more reference, which is dropped by finish. */
 static int gmem_luo_fill(struct file *file, const struct kho_pfns *pfns)
 {
@@ -412,7 +381,7 @@ static int gmem_luo_retrieve(struct liveupdate_file_op_args *args)
 	if (IS_ERR(ser))
 		return PTR_ERR(ser);
 
-	pfns = gmem_luo_open(ser);
+	pfns = kho_pfns_retrieve(ser->first, ser->nr_folios);
 	if (IS_ERR(pfns))
 		return PTR_ERR(pfns);
 	args->private_data = pfns;
@@ -434,13 +403,13 @@ static int gmem_luo_retrieve(struct liveupdate_file_op_args *args)
 
 static int gmem_luo_discard(const struct guest_memfd_ser *ser)
 {
-	struct kho_pfns *pfns = gmem_luo_open(ser);
+	struct kho_pfns *pfns = kho_pfns_retrieve(ser->first, ser->nr_folios);
 
 	if (IS_ERR(pfns))
 		return PTR_ERR(pfns);
 
 	gmem_luo_take(pfns);
-	gmem_luo_release(pfns);
+	kho_pfns_release(pfns);
 	return 0;
 }
 
@@ -451,7 +420,7 @@ static void gmem_luo_finish(struct liveupdate_file_op_args *args)
 
 	ser = guest_memfd_ser_get(args->serialized_data, kho_is_preserved);
 	if (args->private_data)
-		gmem_luo_release(args->private_data);
+		kho_pfns_release(args->private_data);
 	else if (IS_ERR(ser))
 		r = PTR_ERR(ser);
 	else if (!args->retrieve_status)
