@@ -22,6 +22,8 @@
 
 #include <linux/liveupdate.h>
 
+#include <libliveupdate.h>
+
 #include "../kselftest.h"
 #include "../kselftest_harness.h"
 
@@ -43,27 +45,6 @@ FIXTURE(host)
 	int session;
 };
 
-static int create_session(int dev, const char *name)
-{
-	struct liveupdate_ioctl_create_session arg = { .size = sizeof(arg) };
-
-	snprintf((char *)arg.name, sizeof(arg.name), "%s", name);
-	if (ioctl(dev, LIVEUPDATE_IOCTL_CREATE_SESSION, &arg))
-		return -errno;
-
-	return arg.fd;
-}
-
-/* 0, or the errno */
-static int preserve(int session, int fd, __u64 token)
-{
-	struct liveupdate_session_preserve_fd arg = {
-		.size = sizeof(arg), .fd = fd, .token = token,
-	};
-
-	return ioctl(session, LIVEUPDATE_SESSION_PRESERVE_FD, &arg) ? errno : 0;
-}
-
 FIXTURE_SETUP(host)
 {
 	if (access(SYSFS "state", F_OK))
@@ -71,7 +52,7 @@ FIXTURE_SETUP(host)
 	ASSERT_TRUE(state_is("normal"));
 	self->dev = open("/dev/liveupdate", O_RDWR);
 	ASSERT_GE(self->dev, 0);
-	self->session = create_session(self->dev, "selftest");
+	self->session = luo_create_session(self->dev, "selftest");
 	ASSERT_GE(self->session, 0);
 }
 
@@ -236,12 +217,12 @@ TEST_F(host, prepared_closes_the_set_of_devices_but_not_of_memory)
 	if (device < 0)
 		SKIP(return, "needs CONFIG_LIVEUPDATE_TEST");
 	ASSERT_GE(memfd, 0);
-	EXPECT_EQ(preserve(self->session, device, 1), 0);
+	EXPECT_EQ(luo_session_preserve_fd(self->session, device, 1), 0);
 	ASSERT_EQ(write_file(SYSFS "prepare", "1"), 0);
-	EXPECT_EQ(preserve(self->session, late, 2), EBUSY);
-	EXPECT_EQ(preserve(self->session, memfd, 3), 0);
+	EXPECT_EQ(luo_session_preserve_fd(self->session, late, 2), -EBUSY);
+	EXPECT_EQ(luo_session_preserve_fd(self->session, memfd, 3), 0);
 	ASSERT_EQ(write_file(SYSFS "prepare", "0"), 0);
-	EXPECT_EQ(preserve(self->session, late, 2), 0);
+	EXPECT_EQ(luo_session_preserve_fd(self->session, late, 2), 0);
 	close(device);
 	close(late);
 	close(memfd);
@@ -263,7 +244,7 @@ TEST_F(host, dry_run_freezes_and_brings_all_back)
 
 	if (device < 0)
 		SKIP(return, "needs CONFIG_LIVEUPDATE_TEST");
-	ASSERT_EQ(preserve(self->session, device, 1), 0);
+	ASSERT_EQ(luo_session_preserve_fd(self->session, device, 1), 0);
 	EXPECT_EQ(write_file(DEBUGFS "dry_run", "1"), EBUSY);
 	clear_calls();
 	ASSERT_EQ(write_file(SYSFS "prepare", "1"), 0);
@@ -274,7 +255,7 @@ TEST_F(host, dry_run_freezes_and_brings_all_back)
 		     "subsystem prepare\nfile freeze\nsubsystem reboot\n"
 		     "subsystem cancel\nfile unfreeze\n");
 	/* sessions are usable again */
-	EXPECT_EQ(preserve(self->session, device, 2), EBUSY);
+	EXPECT_EQ(luo_session_preserve_fd(self->session, device, 2), -EBUSY);
 	close(device);
 }
 
@@ -284,7 +265,7 @@ TEST_F(host, late_failure_unfreezes_files_and_can_be_retried)
 
 	if (device < 0)
 		SKIP(return, "needs CONFIG_LIVEUPDATE_TEST");
-	ASSERT_EQ(preserve(self->session, device, 1), 0);
+	ASSERT_EQ(luo_session_preserve_fd(self->session, device, 1), 0);
 	clear_calls();
 	ASSERT_EQ(write_file(SYSFS "prepare", "1"), 0);
 	ASSERT_EQ(write_file(DEBUGFS "test/fail_reboot", "5"), 0);
@@ -304,7 +285,7 @@ TEST_F(host, file_that_cannot_freeze_cancels_everybody)
 
 	if (device < 0)
 		SKIP(return, "needs CONFIG_LIVEUPDATE_TEST");
-	ASSERT_EQ(preserve(self->session, device, 1), 0);
+	ASSERT_EQ(luo_session_preserve_fd(self->session, device, 1), 0);
 	clear_calls();
 	ASSERT_EQ(write_file(SYSFS "prepare", "1"), 0);
 	ASSERT_EQ(write_file(DEBUGFS "test/fail_freeze", "12"), 0);
@@ -373,13 +354,13 @@ TEST_F(host, writer_that_waits_can_be_killed)
 
 TEST_F(host, closed_session_leaves_prepared)
 {
-	int session = create_session(self->dev, "dies");
+	int session = luo_create_session(self->dev, "dies");
 	int device = test_file();
 
 	if (device < 0)
 		SKIP(return, "needs CONFIG_LIVEUPDATE_TEST");
 	ASSERT_GE(session, 0);
-	ASSERT_EQ(preserve(session, device, 1), 0);
+	ASSERT_EQ(luo_session_preserve_fd(session, device, 1), 0);
 	ASSERT_EQ(write_file(SYSFS "prepare", "1"), 0);
 	close(session);
 	EXPECT_TRUE(state_is("prepared"));

@@ -17,6 +17,8 @@
 
 #include <linux/liveupdate.h>
 
+#include <libliveupdate.h>
+
 #include "../kselftest.h"
 #include "../kselftest_harness.h"
 
@@ -64,27 +66,6 @@ FIXTURE(hugetlb)
 	long pages_before;
 };
 
-static int create_session(int dev, const char *name)
-{
-	struct liveupdate_ioctl_create_session arg = { .size = sizeof(arg) };
-
-	snprintf((char *)arg.name, sizeof(arg.name), "%s", name);
-	if (ioctl(dev, LIVEUPDATE_IOCTL_CREATE_SESSION, &arg))
-		return -errno;
-
-	return arg.fd;
-}
-
-/* 0, or the errno */
-static int preserve(int session, int fd, __u64 token)
-{
-	struct liveupdate_session_preserve_fd arg = {
-		.size = sizeof(arg), .fd = fd, .token = token,
-	};
-
-	return ioctl(session, LIVEUPDATE_SESSION_PRESERVE_FD, &arg) ? errno : 0;
-}
-
 FIXTURE_SETUP(hugetlb)
 {
 	self->dev = open("/dev/liveupdate", O_RDWR | O_CLOEXEC);
@@ -95,7 +76,7 @@ FIXTURE_SETUP(hugetlb)
 	    pool("HugePages_Total:") != self->pages_before + (long)PAGES)
 		SKIP(return, "no %lu more huge pages", PAGES);
 	self->page = pool("Hugepagesize:") << 10;
-	self->session = create_session(self->dev, "hugetlb");
+	self->session = luo_create_session(self->dev, "hugetlb");
 	ASSERT_GE(self->session, 0);
 	self->fd = memfd_create("hugetlb", MFD_HUGETLB | MFD_ALLOW_SEALING);
 	ASSERT_GE(self->fd, 0);
@@ -116,7 +97,7 @@ TEST_F(hugetlb, fills_holes)
 {
 	long free = pool("HugePages_Free:");
 
-	ASSERT_EQ(preserve(self->session, self->fd, TOKEN), 0);
+	ASSERT_EQ(luo_session_preserve_fd(self->session, self->fd, TOKEN), 0);
 	EXPECT_EQ(pool("HugePages_Free:"), free - (long)PAGES);
 	EXPECT_EQ(pool("HugePages_Rsvd:"), 0);
 }
@@ -126,23 +107,23 @@ TEST_F(hugetlb, no_page_for_a_hole)
 	long free = pool("HugePages_Free:");
 
 	ASSERT_EQ(ftruncate(self->fd, (free + 1) * self->page), 0);
-	EXPECT_EQ(preserve(self->session, self->fd, TOKEN), ENOMEM);
+	EXPECT_EQ(luo_session_preserve_fd(self->session, self->fd, TOKEN), -ENOMEM);
 	/* it is not frozen */
 	ASSERT_EQ(ftruncate(self->fd, self->page), 0);
-	EXPECT_EQ(preserve(self->session, self->fd, TOKEN), 0);
+	EXPECT_EQ(luo_session_preserve_fd(self->session, self->fd, TOKEN), 0);
 }
 
 TEST_F(hugetlb, empty)
 {
 	ASSERT_EQ(ftruncate(self->fd, 0), 0);
-	EXPECT_EQ(preserve(self->session, self->fd, TOKEN), 0);
+	EXPECT_EQ(luo_session_preserve_fd(self->session, self->fd, TOKEN), 0);
 }
 
 TEST_F(hugetlb, frozen_until_cancel)
 {
 	int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 
-	ASSERT_EQ(preserve(self->session, self->fd, TOKEN), 0);
+	ASSERT_EQ(luo_session_preserve_fd(self->session, self->fd, TOKEN), 0);
 	EXPECT_EQ(ftruncate(self->fd, 0), -1);
 	EXPECT_EQ(errno, EPERM);
 	EXPECT_EQ(ftruncate(self->fd, (PAGES + 1) * self->page), -1);
@@ -169,7 +150,7 @@ TEST_F(hugetlb, can_be_written)
 	unsigned long i;
 
 	ASSERT_NE(at, MAP_FAILED);
-	ASSERT_EQ(preserve(self->session, self->fd, TOKEN), 0);
+	ASSERT_EQ(luo_session_preserve_fd(self->session, self->fd, TOKEN), 0);
 	for (i = 0; i < PAGES; i++)
 		at[i * self->page] = i + 1;
 	for (i = 0; i < PAGES; i++)
@@ -179,13 +160,13 @@ TEST_F(hugetlb, can_be_written)
 
 TEST_F(hugetlb, twice)
 {
-	int other = create_session(self->dev, "other");
+	int other = luo_create_session(self->dev, "other");
 
 	ASSERT_GE(other, 0);
-	ASSERT_EQ(preserve(self->session, self->fd, TOKEN), 0);
-	EXPECT_EQ(preserve(self->session, self->fd, TOKEN), EEXIST);
-	EXPECT_EQ(preserve(self->session, self->fd, TOKEN + 1), EBUSY);
-	EXPECT_EQ(preserve(other, self->fd, TOKEN), EBUSY);
+	ASSERT_EQ(luo_session_preserve_fd(self->session, self->fd, TOKEN), 0);
+	EXPECT_EQ(luo_session_preserve_fd(self->session, self->fd, TOKEN), -EEXIST);
+	EXPECT_EQ(luo_session_preserve_fd(self->session, self->fd, TOKEN + 1), -EBUSY);
+	EXPECT_EQ(luo_session_preserve_fd(other, self->fd, TOKEN), -EBUSY);
 	close(other);
 }
 
@@ -195,9 +176,9 @@ TEST_F(hugetlb, again_after_cancel)
 
 	for (i = 0; i < 3; i++) {
 		close(self->session);
-		self->session = create_session(self->dev, "hugetlb");
+		self->session = luo_create_session(self->dev, "hugetlb");
 		ASSERT_GE(self->session, 0);
-		ASSERT_EQ(preserve(self->session, self->fd, TOKEN), 0);
+		ASSERT_EQ(luo_session_preserve_fd(self->session, self->fd, TOKEN), 0);
 	}
 }
 
@@ -213,9 +194,9 @@ TEST_F(hugetlb, not_a_memfd)
 	snprintf(file, sizeof(file), "%s/file", path);
 	fd = open(file, O_RDWR | O_CREAT, 0600);
 	ASSERT_GE(fd, 0);
-	EXPECT_EQ(preserve(self->session, fd, TOKEN), ENOENT);
+	EXPECT_EQ(luo_session_preserve_fd(self->session, fd, TOKEN), -ENOENT);
 	EXPECT_EQ(unlink(file), 0);
-	EXPECT_EQ(preserve(self->session, fd, TOKEN), ENOENT);
+	EXPECT_EQ(luo_session_preserve_fd(self->session, fd, TOKEN), -ENOENT);
 	close(fd);
 	EXPECT_EQ(umount(path), 0);
 	rmdir(path);
