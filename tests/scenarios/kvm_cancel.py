@@ -59,5 +59,7 @@ def spoil(host, update, vmm, number):
     said = update.jump_fails()
     check(f" {errno.errorcode[number]} " in said, f"{errno.errorcode[number]}: {said}")
     vmm.check_runs()
-    for now, old in zip(vmm.look(), before):
-        check(now["refused"] > old["refused"], f"KVM_RUN was refused meanwhile: {now}")
+    # which of them were at it in that moment is the host's scheduler's choice
+    now = vmm.look()
+    check(any(vcpu["refused"] > old["refused"] for vcpu, old in zip(now, before)),
+          f"KVM_RUN was refused meanwhile: {now}")

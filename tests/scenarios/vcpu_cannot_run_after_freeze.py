@@ -47,8 +47,6 @@ def run(test):
                   f"vCPU {number} ran until the freeze and not beyond")
         test.metrics["frozen_to_jump_ms"] = round(jump - frozen, 3)
     with test.part("the VMM tried all the time"):
-        for vcpu in vcpus:
-            check(vcpu["refused"] > 0, f"attempts that were refused: {vcpu}")
         check(max(vcpu["refused_tsc"] for vcpu in vcpus) / times.khz > frozen,
               f"attempts after the freeze: {vcpus}")
     with test.part("in the next kernel it runs"):
