@@ -3,6 +3,7 @@
 # After an update: every VM whose arguments are on the share comes back, its
 # state taken from its session. A host's service for VMs would do this.
 export PATH=/host:/bin:/usr/bin
+trap 'touch /run/restore-vms.done' EXIT
 [ "$(cat /sys/kernel/liveupdate/state 2>/dev/null)" = updated ] || exit 0
 grep -q 'hlu.restore=0' /proc/cmdline && exit 0
 # Functions whose driver does not come by itself, a PF before its VFs: lines of

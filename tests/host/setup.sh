@@ -16,6 +16,9 @@ mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 share /share
 # its early boot; the share's files have the time of the machine outside.
 echo >/share/clock
 date -s "@$(stat -c %Y /share/clock)" >/dev/null
+if [ -b /dev/vda ]; then
+	mount -t ext4 /dev/vda /disk
+fi
 mkdir -p /run/vm /run/luod /share/logs /share/vms /share/luod
 hostname host
 

@@ -65,6 +65,7 @@ class Host:
         self.peer.close()
         # images that the scenario used are not results
         shutil.rmtree(self.folder / "images", ignore_errors=True)
+        (self.folder / "disk.img").unlink(missing_ok=True)
 
     def say(self, text):
         if not self.quiet:
@@ -73,23 +74,27 @@ class Host:
     # --- power
 
     def boot(self, kernel="a", cmdline="", luod=True, kunit=False, terminal=False,
-             devices=(), iommu=VTD, cable=None, memory="3G", counting=False):
+             devices=(), iommu=VTD, cable=None, memory="3G", counting=False, disk=None,
+             forward=""):
         """Power on. Returns when the agent inside answers. `counting`: the host's
-        clock counts instructions."""
+        clock counts instructions. `disk`: the host has a disk of its own, with these
+        files (path: Path) on it. `forward`: of slirp, an address of the host that can
+        be reached from outside."""
         images = self.folder / "images"
         images.mkdir(parents=True, exist_ok=True)
         self.initrd = image.host()
         for target, source in {"host.cpio": self.initrd, "guest.cpio": image.guest(),
                                "kernel-a": paths.kernel("a"), "kernel-b": paths.kernel("b"),
                                **image.disk()}.items():
-            _place(source, images / target)
+            _place(source, images / target, disk)
         khz = COUNTING_KHZ if counting else image.tsc_khz()
         line = (f"{CMDLINE} tsc_early_khz={khz} kunit.enable={int(kunit)} "
                 f"hlu.luod={int(luod)} {cmdline}")
         self.machine = Machine(paths.kernel(kernel), self.initrd, line.strip(), self.folder,
                                [("images", images, True), ("share", self.share, False)],
                                terminal=terminal, devices=devices, iommu=iommu, cable=cable,
-                               memory=memory, counting=counting)
+                               memory=memory, counting=counting, forward=forward,
+                               disk=disk and image.writable(self.folder / "disk.img", disk))
         self.console = Console(self.machine.console)
         self.agent = Agent(self.machine.agent, self.folder / "agent.log")
         if not terminal:
@@ -261,14 +266,18 @@ class Host:
         (self.share / "vms" / f"{vm.name}.args").unlink()
 
 
-def _place(source, target):
-    """A file in a shared folder: the same one, or a copy over devices."""
+def _place(source, target, copied):
+    """A file in a shared folder: the same one, or a copy over devices. Libvirt needs
+    a copy: with each link that is made or removed, a file has changed for it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
-    try:
-        os.link(source.resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)
+    if not copied:
+        try:
+            os.link(source.resolve(), target)
+            return
+        except OSError:
+            pass
+    shutil.copy(source, target)
 
 
 def fresh(name):

@@ -5,7 +5,9 @@ An image is made again when its recipe or one of its inputs changed."""
 
 import hashlib
 import re
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from lib import paths
@@ -23,6 +25,14 @@ GUEST_PROGRAM = ("workload", "devices", "disk", "network", "stream")
 # the kernel's own: the rest of its uapi is not for libc
 UAPI = ("linux/iommufd.h", "linux/liveupdate.h", "linux/vfio.h", "misc/hlu_probe.h")
 INCLUDE = re.compile(r'^#include [<"](.+)[>"]', re.M)
+# of libvirt's build, by where an installation has them
+LIBVIRT = {"usr/sbin/virtqemud": "src/virtqemud", "usr/sbin/virtproxyd": "src/virtproxyd",
+           "usr/bin/virsh": "tools/virsh",
+           "usr/lib/libvirt/connection-driver/libvirt_driver_qemu.so": "src/libvirt_driver_qemu.so",
+           "usr/libexec/libvirt_iohelper": "src/libvirt_iohelper"}
+LIBVIRT_DATA = {"cpu_map": "src/cpu_map", "schemas": "src/conf/schemas"}
+# of the host's own disk, sparse
+DISK_SIZE = "512M"
 VM_FIRMWARE = ("bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin")
 
 
@@ -41,15 +51,20 @@ def host():
 
     archive = Archive()
     _busybox(archive)
-    for name in ("dev", "proc", "sys", "run", "tmp", "share", "images", "root", "var/lib"):
+    for name in ("dev", "proc", "sys", "run", "tmp", "share", "images", "disk", "root", "var/lib", "var/cache",
+                 "var/log"):
         archive.folder(name)
     archive.device("/dev/console", 5, 1)
     archive.link("/init", "bin/busybox")
+    archive.link("/var/run", "/run")
     archive.link("/var/lib/luod", "/share/luod")
+    for name in ("etc", "var/lib", "var/cache", "var/log"):
+        archive.link(f"/{name}/libvirt", f"/disk/{name}/libvirt")
     for name in ("usr", "lib", "lib64"):
         archive.link(f"/{name}", f"images/{name}")
     archive.file("/etc/inittab", inittab)
     archive.file("/etc/passwd", b"root::0:0:root:/root:/bin/sh\n")
+    archive.file("/etc/group", b"root:x:0:\n")
     for program in programs:
         archive.file(f"/host/{program.name}", program, 0o755)
     for source in scripts:
@@ -58,18 +73,41 @@ def host():
 
 
 def disk():
-    """What the host has in /images beside kernels and archives: QEMU, luod, and
-    what they need, by their paths."""
+    """What the host has in /images beside kernels and archives: QEMU, luod, libvirt
+    and what they need, by their paths."""
     binaries = {}
     if paths.QEMU.exists():
         binaries["usr/bin/qemu-system-x86_64"] = _stripped(paths.QEMU)
     for name, source in (("luod", paths.LUOD), ("luoctl", paths.LUOCTL)):
         if source.exists():
             binaries[f"usr/bin/{name}"] = source
-    libraries = {str(lib).lstrip("/"): lib for source in binaries.values()
-                 for lib in _libraries(source)}
-    firmware = {f"usr/share/qemu/{name}": paths.firmware(name) for name in VM_FIRMWARE}
-    return {**binaries, **libraries, **firmware}
+    built = paths.LIBVIRT / "out"
+    data = {}
+    if (built / LIBVIRT["usr/sbin/virtqemud"]).exists():
+        binaries.update({target: built / source for target, source in LIBVIRT.items()})
+        data.update({f"usr/share/libvirt/{name}/{path.name}": path
+                     for name, folder in LIBVIRT_DATA.items()
+                     for path in (paths.LIBVIRT / folder).iterdir() if path.is_file()})
+    libraries = {f"usr/lib/{lib.name}" if built in lib.parents else str(lib).lstrip("/"): lib
+                 for source in binaries.values() for lib in _libraries(source)}
+    data.update({f"usr/share/qemu/{name}": paths.firmware(name) for name in VM_FIRMWARE})
+    return {**binaries, **libraries, **data}
+
+
+def writable(target, files):
+    """A disk of the host's own: what it has there besides `files` (path on it: Path)
+    it gets from the host. It outlives kernels and power cuts."""
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        for name in ("etc", "var/lib", "var/cache", "var/log"):
+            (Path(folder) / name / "libvirt").mkdir(parents=True)
+        for path, source in files.items():
+            place = Path(folder) / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, place)
+            place.chmod(source.stat().st_mode)
+        _call(["mke2fs", "-q", "-F", "-t", "ext4", "-E", "root_owner=0:0", "-d", folder,
+               target, DISK_SIZE])
+    return target
 
 
 def make_all():

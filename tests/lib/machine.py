@@ -21,7 +21,7 @@ class Machine:
 
     def __init__(self, kernel, initrd, cmdline, folder, shares=(), memory="3G",
                  cpus=2, terminal=False, bare=False, devices=(), iommu=vtd.VTD, cable=None,
-                 counting=False):
+                 counting=False, disk=None, forward=""):
         """`cable`: a netdev for the igb, instead of the harness's end of it."""
         self.folder = folder
         self.console = folder / "console.log"
@@ -47,7 +47,10 @@ class Machine:
             if iommu.startswith("amd-iommu"):
                 command += amdvi.SOUTHBRIDGE
         cable = cable or f"dgram,local.type=fd,local.str={wire_end.fileno()}"
-        command += ["-no-reboot"] if bare else self._devices(agent_end, cable, shares)
+        command += ["-no-reboot"] if bare else self._devices(agent_end, cable, shares, forward)
+        if disk:
+            command += ["-drive", f"if=none,id=disk,file={disk},format=raw,cache=writeback",
+                        "-device", "virtio-blk-pci,drive=disk"]
         if devices:
             command += self._extra(devices, probe_end)
         if terminal:
@@ -77,11 +80,11 @@ class Machine:
         return ["-accel", "tcg", "-rtc", "base=utc"]
 
     @staticmethod
-    def _devices(agent_end, cable, shares):
+    def _devices(agent_end, cable, shares, forward):
         command = [
             # what guests are bridged to; slirp lives in this process, so the
             # guests' connections outlive the host's kernel
-            "-netdev", "user,id=lan", "-device", "virtio-net-pci,netdev=lan,romfile=",
+            "-netdev", f"user,id=lan{forward}", "-device", "virtio-net-pci,netdev=lan,romfile=",
             "-device", "pcie-root-port,id=rp1,slot=1",
             "-netdev", f"{cable},id=nic",
             "-device", "igb,bus=rp1,netdev=nic,romfile=",

@@ -14,6 +14,7 @@ RESULTS = BUILD / "results"
 LINUX = BUILD / "linux"
 SELFTESTS = BUILD / "selftests"
 QEMU = BUILD / "qemu" / "out" / "qemu-system-x86_64"
+LIBVIRT = BUILD / "libvirt"
 LUOD = BUILD / "luod" / "luod"
 LUOCTL = BUILD / "luod" / "luoctl"
 BUSYBOX = Path("/bin/busybox")

@@ -20,7 +20,7 @@ class VM:
         self.fill = fill
         self.huge = huge            # its memory is huge pages of the page cache
         self.changes = changes or {}    # of the command line: text, other text
-        self.append = append            # to the guest's kernel's
+        self._append = append           # to the guest's kernel's
         self.disk = disk.make(host.share / "disks" / f"{name}.img") if with_disk else None
         self.number = len(host.vms)
         self.ip = f"10.0.2.{FIRST_ADDRESS + self.number}"
@@ -30,15 +30,18 @@ class VM:
         self.console_path = host.share / "logs" / f"{name}.console.log"
 
     @property
+    def append(self):
+        """The guest kernel's command line. No search on 255 buses that are not
+        there, no guests of its own: each is seconds of emulated exits in a boot."""
+        return (f"console=ttyS0 loglevel=4 panic=-1 kunit.enable=0 tsc=nowatchdog pci=lastbus=0 "
+                f"initcall_blacklist=kho_test_init,svm_init "
+                f"hlu.name={self.name} hlu.ip={self.ip} "
+                f"hlu.peer={self.host.peer.address} hlu.fill={self.fill} {self._append}").strip()
+
+    @property
     def arguments(self):
-        """QEMU's command line; outgoing and incoming start with the same."""
-        # No search on 255 buses that are not there, no guests of its own: each
-        # is seconds of emulated exits in a guest's boot. So are the machine's
-        # options below.
-        append = (f"console=ttyS0 loglevel=4 panic=-1 kunit.enable=0 tsc=nowatchdog pci=lastbus=0 "
-                  f"initcall_blacklist=kho_test_init,svm_init "
-                  f"hlu.name={self.name} hlu.ip={self.ip} "
-                  f"hlu.peer={self.host.peer.address} hlu.fill={self.fill} {self.append}").strip()
+        """QEMU's command line; outgoing and incoming start with the same. The
+        machine does without what takes a guest long to boot."""
         return [
             "-name", self.name, "-L", "/usr/share/qemu",
             "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
@@ -57,7 +60,7 @@ class VM:
             # QMP is luoctl attach's
             "-monitor", f"unix:/run/vm/{self.name}.monitor,server=on,wait=off",
             "-kernel", "/images/kernel-a", "-initrd", "/images/guest.cpio",
-            "-append", append,
+            "-append", self.append,
         ]
 
     def write_arguments(self):

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A host with libvirt: virtqemud, and domains instead of tests/lib/vm.py's guests.
+What an operator would type is run by virsh in the host."""
+
+import re
+from string import Template
+from xml.etree import ElementTree
+
+from lib import paths
+from lib.console import Console
+from lib.outcome import equal
+from lib.vm import VM
+
+CONFIG = paths.TESTS / "host" / "libvirt"
+# seconds for each phase; the slowest host that was seen took 20
+TIMEOUT = 60
+FINDING = re.compile(r"(PASS|WARN|FAIL) +(.+?): (.+)")
+DOMAIN = paths.TESTS / "domains" / "vm.xml"
+
+
+def boot(test, part="", files=(), **options):
+    """A host whose virtqemud answers. `files`: more of CONFIG, {path: Path}."""
+    disk = {f"etc/libvirt/{name}": CONFIG / name for name in ("qemu.conf", "virtqemud.conf")}
+    host = test.host(part).boot("a", disk={**disk, **dict(files)}, **options)
+    wait_virtqemud(host)
+    return host
+
+
+def wait_virtqemud(host, seconds=60):
+    """Until it answers; the first time it asks QEMU what that can do."""
+    def answers():
+        command = host.finish(host.start("virsh version", seconds), seconds + 5, None)
+        return command.status == 0
+    host.wait(answers, seconds, "virtqemud", 0.2)
+
+
+def virsh(host, command, seconds=60):
+    return host.run(f"virsh -q {command}", seconds)
+
+
+def refused(host, command, seconds=60):
+    """One that has to fail; returns what it says."""
+    return host.fails(f"virsh -q {command}", seconds)
+
+
+def restart(host, signal="TERM"):
+    """Ends virtqemud; tests/host/run-virtqemud.sh starts another one."""
+    old = host.run("cat /run/virtqemud.pid")
+    host.run(f"kill -{signal} {old}")
+    host.wait(lambda: host.run("cat /run/virtqemud.pid") != old, 60, "another virtqemud", 0.2)
+    wait_virtqemud(host)
+
+
+def checks(host, to="b"):
+    """Findings of hypervisor-update --check, as (PASS, WARN or FAIL, object, text)."""
+    command = host.finish(host.start(
+        f"virsh -q hypervisor-update --check --kernel /images/kernel-{to}", 60), 65, None)
+    found = [FINDING.match(line).groups() for line in command.output.splitlines()
+             if FINDING.match(line)]
+    equal(command.status, int("FAIL" in {level for level, _, _ in found}),
+          f"exit status, after: {command.output}")
+    return found
+
+
+def start_update(host, to="b", options=""):
+    """virsh hypervisor-update, not waited for."""
+    return host.start(f"virsh hypervisor-update --kernel /images/kernel-{to} "
+                      f"--initrd /images/host.cpio --timeout {TIMEOUT} --verbose {options}",
+                      8 * TIMEOUT)
+
+
+def update(host, to="b"):
+    """Replaces the kernel, and waits until virtqemud says that all is over."""
+    host.jump(start_update(host, to), to, 240)
+    wait_over(host)
+
+
+def wait_over(host, seconds=120):
+    """After the jump: until luod has finished, and virtqemud knows how it ended."""
+    wait_virtqemud(host, seconds)
+    host.wait(lambda: host.luod_idle() and info(host, completed=False)["state"] == "none",
+              seconds, "end of the update", 0.5)
+
+
+def info(host, completed=True):
+    """What hypervisor-update-info tells: {"state": "completed", ...}."""
+    option = "--completed" if completed else ""
+    lines = virsh(host, f"hypervisor-update-info --rawstats {option}").splitlines()
+    return dict(line.split(": ", 1) for line in lines if ": " in line)
+
+
+class Domain(VM):
+    """A guest that virtqemud looks after. `functions`: of the host, by hostdev."""
+
+    def __init__(self, host, name="vm1", functions=(), policy="live", **options):
+        super().__init__(host, name, **options)
+        self.functions = functions
+        self.policy = policy
+        host.vms.append(self)
+        host.guest_consoles.append(Console(self.console_path))
+
+    @property
+    def append(self):
+        # its devices' rings are for 320 s: libvirt's start is in its pause, too
+        return f"{super().append} hlu.period_us=20000"
+
+    @property
+    def tree(self):
+        """Its XML, before anybody changes it."""
+        text = Template(DOMAIN.read_text()).substitute(
+            name=self.name, memory=self.memory, vcpus=self.vcpus, append=self.append,
+            number=f"{self.number:02x}")
+        tree = ElementTree.fromstring(text)
+        if self.policy:
+            ElementTree.SubElement(tree, "hypervisorUpdate", policy=self.policy)
+        for function in self.functions:
+            tree.find("devices").append(hostdev(function.address))
+        return tree
+
+    def define(self, change=None):
+        """`change` gets the tree first."""
+        tree = self.tree
+        if change:
+            change(tree)
+        path = self.host.share / "vms" / f"{self.name}.xml"
+        path.write_text(ElementTree.tostring(tree, encoding="unicode"))
+        self.host.run(f"test -f /disk/{self.name}.img || truncate -s 8M /disk/{self.name}.img")
+        virsh(self.host, f"define --validate /share/vms/{self.name}.xml")
+        return self
+
+    def start(self, wait=True):
+        # emptied, not unlinked: the host's 9p client remembers the old file
+        if self.console_path.exists():
+            self.console_path.write_bytes(b"")
+        virsh(self.host, f"start {self.name}", 120)
+        if wait:
+            self.wait_up()
+        return self
+
+    def check_disk(self):
+        """Nothing that it wrote is lost, and it writes on."""
+        goal = self.line.last.values["disk_rounds"] + 2
+        self.host.wait(lambda: self.line.last.values["disk_rounds"] >= goal, 60,
+                       f"writes of {self.name}")
+        for fault in ("disk_bad", "disk_failed"):
+            equal(self.line.last.values[fault], 0, f"{fault} of {self.name}")
+
+    @property
+    def state(self):
+        return virsh(self.host, f"domstate {self.name}").strip()
+
+    @property
+    def id(self):
+        return virsh(self.host, f"domid {self.name}").strip()
+
+
+def hostdev(address):
+    domain, bus, rest = address.split(":")
+    slot, function = rest.split(".")
+    device = ElementTree.Element("hostdev", mode="subsystem", type="pci", managed="yes")
+    source = ElementTree.SubElement(device, "source")
+    ElementTree.SubElement(source, "address", domain=f"0x{domain}", bus=f"0x{bus}",
+                           slot=f"0x{slot}", function=f"0x{function}")
+    return device
+
+
