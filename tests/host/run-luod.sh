@@ -12,6 +12,10 @@ if [ -f /share/luod.env ]; then
 	done </share/luod.env
 	rm /share/luod.env
 fi
+# virtqemud asks QEMU first what that can do: slow in an emulator
+if [ -f /etc/libvirt/qemu.conf ]; then
+	LUOD_OPTIONS="--claim-timeout 300 ${LUOD_OPTIONS:-}"
+fi
 echo "--- $(uname -r) up $(cut -d' ' -f1 /proc/uptime)" >>/share/logs/luod.log
 # shellcheck disable=SC2086 # one word for each option
 exec luod ${LUOD_OPTIONS:-} >>/share/logs/luod.log 2>&1

@@ -11,6 +11,9 @@ until [ -f /run/restore-vms.done ] && [ -S /run/luod/liveupdate.sock ]; do
 	sleep 0.1
 done
 mkdir -p /run/libvirt
+# no modules here, and libvirt wants to know whether one is a driver by VFIO
+mkdir -p "/lib/modules/$(uname -r)"
+: >"/lib/modules/$(uname -r)/modules.alias"
 echo "--- $(uname -r) up $(cut -d' ' -f1 /proc/uptime)" >>/share/logs/virtqemud.log
-echo $$ >/run/virtqemud.pid
+echo $$ >/run/run-virtqemud.pid
 exec virtqemud >>/share/logs/virtqemud.log 2>&1

@@ -60,8 +60,8 @@ def host():
     archive.link("/var/lib/luod", "/share/luod")
     for name in ("etc", "var/lib", "var/cache", "var/log"):
         archive.link(f"/{name}/libvirt", f"/disk/{name}/libvirt")
-    for name in ("usr", "lib", "lib64"):
-        archive.link(f"/{name}", f"images/{name}")
+    for name in ("usr", "lib/x86_64-linux-gnu", "lib64"):
+        archive.link(f"/{name}", f"/images/{name}")
     archive.file("/etc/inittab", inittab)
     archive.file("/etc/passwd", b"root::0:0:root:/root:/bin/sh\n")
     archive.file("/etc/group", b"root:x:0:\n")

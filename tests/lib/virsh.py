@@ -3,12 +3,13 @@
 What an operator would type is run by virsh in the host."""
 
 import re
+import subprocess
 from string import Template
 from xml.etree import ElementTree
 
 from lib import paths
 from lib.console import Console
-from lib.outcome import equal
+from lib.outcome import check, equal
 from lib.vm import VM
 
 CONFIG = paths.TESTS / "host" / "libvirt"
@@ -27,9 +28,9 @@ def boot(test, part="", files=(), **options):
 
 
 def wait_virtqemud(host, seconds=60):
-    """Until it answers; the first time it asks QEMU what that can do."""
+    """Until it answers."""
     def answers():
-        command = host.finish(host.start("virsh version", seconds), seconds + 5, None)
+        command = host.finish(host.start("virsh list", seconds), seconds + 5, None)
         return command.status == 0
     host.wait(answers, seconds, "virtqemud", 0.2)
 
@@ -45,16 +46,16 @@ def refused(host, command, seconds=60):
 
 def restart(host, signal="TERM"):
     """Ends virtqemud; tests/host/run-virtqemud.sh starts another one."""
-    old = host.run("cat /run/virtqemud.pid")
+    old = host.run("cat /run/run-virtqemud.pid")
     host.run(f"kill -{signal} {old}")
-    host.wait(lambda: host.run("cat /run/virtqemud.pid") != old, 60, "another virtqemud", 0.2)
+    host.wait(lambda: host.run("cat /run/run-virtqemud.pid") != old, 60, "another virtqemud", 0.2)
     wait_virtqemud(host)
 
 
-def checks(host, to="b"):
+def checks(host, kernel="/images/kernel-b"):
     """Findings of hypervisor-update --check, as (PASS, WARN or FAIL, object, text)."""
     command = host.finish(host.start(
-        f"virsh -q hypervisor-update --check --kernel /images/kernel-{to}", 60), 65, None)
+        f"virsh -q hypervisor-update --check --kernel {kernel}", 60), 65, None)
     found = [FINDING.match(line).groups() for line in command.output.splitlines()
              if FINDING.match(line)]
     equal(command.status, int("FAIL" in {level for level, _, _ in found}),
@@ -92,8 +93,9 @@ def info(host, completed=True):
 class Domain(VM):
     """A guest that virtqemud looks after. `functions`: of the host, by hostdev."""
 
-    def __init__(self, host, name="vm1", functions=(), policy="live", **options):
-        super().__init__(host, name, **options)
+    def __init__(self, host, name="vm1", functions=(), policy="live", memory=160, fill=16,
+                 **options):
+        super().__init__(host, name, memory=memory, fill=fill, **options)
         self.functions = functions
         self.policy = policy
         host.vms.append(self)
@@ -117,15 +119,24 @@ class Domain(VM):
             tree.find("devices").append(hostdev(function.address))
         return tree
 
-    def define(self, change=None):
-        """`change` gets the tree first."""
+    def _write(self, change):
+        """Its XML and its disk, in the host. `change` gets the tree first."""
         tree = self.tree
         if change:
             change(tree)
         path = self.host.share / "vms" / f"{self.name}.xml"
         path.write_text(ElementTree.tostring(tree, encoding="unicode"))
+        validate(path)
         self.host.run(f"test -f /disk/{self.name}.img || truncate -s 8M /disk/{self.name}.img")
-        virsh(self.host, f"define --validate /share/vms/{self.name}.xml")
+        return f"/share/vms/{self.name}.xml"
+
+    def define(self, change=None):
+        virsh(self.host, f"define {self._write(change)}")
+        return self
+
+    def create(self, change=None, options=""):
+        """Starts it, transient."""
+        virsh(self.host, f"create {options} {self._write(change)}", 120)
         return self
 
     def start(self, wait=True):
@@ -152,6 +163,14 @@ class Domain(VM):
     @property
     def id(self):
         return virsh(self.host, f"domid {self.name}").strip()
+
+
+def validate(path):
+    """By libvirt's schema; here, for the host takes a minute for it."""
+    schema = paths.LIBVIRT / "src/conf/schemas/domain.rng"
+    done = subprocess.run(["xmllint", "--noout", "--relaxng", schema, path],
+                          capture_output=True, text=True)
+    check(done.returncode == 0, f"valid XML: {done.stderr}")
 
 
 def hostdev(address):

@@ -1,19 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """virsh on another machine: its connection ends with the old kernel, it connects to
-the new one, and says how the update ended."""
+the new one, and says how the update ended.
 
+The example of a hook (libvirt-hooks/qemu.d) has put the domain's route back by then."""
+
+from xml.etree import ElementTree
+
+from lib import paths
 from lib.outcome import check, equal
 from lib.remote import Remote
 from lib.virsh import CONFIG, Domain, boot, info
 
-FILES = {"etc/libvirt/virtproxyd.conf": CONFIG / "virtproxyd.conf"}
+HOOK = paths.ROOT / "libvirt-hooks/qemu.d/50-announce"
+FILES = {"etc/libvirt/virtproxyd.conf": CONFIG / "virtproxyd.conf",
+         "etc/libvirt/hooks/qemu.d/50-announce": HOOK}
+ADDRESS = "192.0.2.7"
+
+
+def announced(tree):
+    ElementTree.SubElement(ElementTree.SubElement(tree, "metadata"),
+                           "{urn:hlu:announce}announce", dev="br0", address=ADDRESS)
 
 
 def run(test):
     with Remote() as remote:
         host = boot(test, files=FILES, forward=remote.forward)
-        vm = Domain(host).define().start()
+        vm = Domain(host).define(announced).start()
         vm.wait_verified()
+        check(ADDRESS in host.run("ip route"), "a route to the guest's address")
         remote.wait(host)
         seen = host.agent.greetings
         command = remote.start(host, "hypervisor-update --kernel /images/kernel-b "
@@ -22,6 +36,7 @@ def run(test):
         host.finish(command, 300)
     check("rebooting" in command.output, f"phases in: {command.output}")
     check(host.release in command.output, f"the new kernel in: {command.output}")
+    check(ADDRESS in host.run("ip route"), "a route to the guest's address, after the jump")
     equal(info(host)["state"], "completed", "state of the update")
     equal(vm.state, "running", "state of the domain")
     vm.check_unharmed()
