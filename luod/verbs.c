@@ -193,23 +193,54 @@ static int cmdline_check(const char *cmdline, struct fail *f)
 		    liveupdate ? "has kho=off" : "lacks liveupdate=on");
 }
 
+/* *fd is -1, or the image and open, whatever comes back. */
+static int check(struct json_object *msg, const char *path, struct notes *image,
+		 int *fd, struct fail *f)
+{
+	const char *cmdline = msg_str(msg, "cmdline");
+	int err;
+
+	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (*fd < 0)
+		return fail(f, errno, "%s: %s", path, strerror(errno));
+	if (!image)
+		return fail(f, ENOMEM, "%s: out of memory", path);
+	err = image_check(*fd, path, image, f);
+	if (!err && cmdline)
+		err = cmdline_check(cmdline, f);
+	return err;
+}
+
+static int verb_check(struct luod *d, struct conn *c, struct json_object *msg,
+		      struct fail *f)
+{
+	const char *path = msg_str(msg, "kernel");
+	struct notes *image;
+	int err, fd;
+
+	(void)d;
+	if (!path)
+		return fail(f, EINVAL, "CHECK needs a member kernel");
+	image = malloc(sizeof(*image));
+	err = check(msg, path, image, &fd, f);
+	if (fd >= 0)
+		close(fd);
+	free(image);
+	if (err)
+		return err;
+	conn_ok(c);
+	return 0;
+}
+
 static int load(struct luod *d, struct json_object *msg, const char *path,
 		struct fail *f)
 {
-	const char *cmdline = msg_str(msg, "cmdline");
 	struct notes *image = malloc(sizeof(*image));
-	int err, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd, err = check(msg, path, image, &fd, f);
 
-	if (fd < 0)
-		err = fail(f, errno, "%s: %s", path, strerror(errno));
-	else if (!image)
-		err = fail(f, ENOMEM, "%s: out of memory", path);
-	else
-		err = image_check(fd, path, image, f);
-	if (!err && cmdline)
-		err = cmdline_check(cmdline, f);
 	if (!err)
-		err = host_load(fd, msg_str(msg, "initrd"), cmdline, f);
+		err = host_load(fd, msg_str(msg, "initrd"),
+				msg_str(msg, "cmdline"), f);
 	if (fd >= 0)
 		close(fd);
 	if (err) {
@@ -327,6 +358,7 @@ static const struct verb {
 	{ "FAILED", verb_failed, false },
 	{ "GONE", verb_gone, false },
 	{ "CLAIM", verb_claim, false },
+	{ "CHECK", verb_check, true },
 	{ "LOAD", verb_load, true },
 	{ "UPDATE", verb_update, true },
 	{ "ABORT", verb_abort, true },

@@ -763,6 +763,13 @@ static void test_refusals(void)
 	ok(is(ask(&ctl, "{\"verb\":\"BOOT\"}"), "ENOSYS") &&
 	   is(ask(&ctl, "{\"verb\":7}"), "ENOSYS") && is(ask(&ctl, "{}"), "ENOSYS") &&
 	   is(ask(&ctl, "[]"), "EBADMSG"), "what is no request");
+	unlink(in_dir("loaded"));
+	ok(is(ask(&ctl, "{\"verb\":\"CHECK\"}"), "EINVAL") &&
+	   is(ask(&ctl, "{\"verb\":\"CHECK\",\"kernel\":\"/none\"}"), "ENOENT") &&
+	   is(ask(&ctl, "{\"verb\":\"CHECK\",\"kernel\":\"/dev/null\","
+		  "\"cmdline\":\"kho=on\"}"), "ENOPROTOOPT") &&
+	   is(ask(&ctl, "{\"verb\":\"CHECK\",\"kernel\":\"/dev/null\"}"), "ok") &&
+	   access(in_dir("loaded"), F_OK), "an image is checked, and not loaded");
 	ok(is(ask(&ctl, "{\"verb\":\"LOAD\"}"), "EINVAL") &&
 	   is(ask(&ctl, "{\"verb\":\"LOAD\",\"kernel\":\"/none\"}"), "ENOENT"),
 	   "no kernel");
