@@ -26,7 +26,7 @@ GUEST_PROGRAM = ("workload", "devices", "disk", "network", "stream")
 UAPI = ("linux/iommufd.h", "linux/liveupdate.h", "linux/vfio.h", "misc/hlu_probe.h")
 INCLUDE = re.compile(r'^#include [<"](.+)[>"]', re.M)
 # of libvirt's build, by where an installation has them
-LIBVIRT = {"usr/sbin/virtqemud": "src/virtqemud", "usr/sbin/virtproxyd": "src/virtproxyd",
+LIBVIRT = {"usr/sbin/virtqemud": "src/virtqemud", "usr/bin/virt-ssh-helper": "src/virt-ssh-helper",
            "usr/bin/virsh": "tools/virsh",
            "usr/lib/libvirt/connection-driver/libvirt_driver_qemu.so": "src/libvirt_driver_qemu.so",
            "usr/libexec/libvirt_iohelper": "src/libvirt_iohelper"}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """virsh on another machine than the host: this one. It gets there through a port of
-this machine's loopback that slirp forwards to virtproxyd (tests/host)."""
+this machine's loopback that slirp forwards to tests/host/run-remote.sh."""
 
 import os
 import shlex
@@ -73,4 +73,4 @@ class Remote:
         def answers():
             command = self.start(host, "uri")
             return host.finish(command, seconds, None).status == 0
-        host.wait(answers, seconds, "virtproxyd", 0.2)
+        host.wait(answers, seconds, "a connection from outside", 0.2)

@@ -93,18 +93,13 @@ def info(host, completed=True):
 class Domain(VM):
     """A guest that virtqemud looks after. `functions`: of the host, by hostdev."""
 
-    def __init__(self, host, name="vm1", functions=(), policy="live", memory=160, fill=16,
+    def __init__(self, host, name="vm1", functions=(), policy="live", memory=160,
                  **options):
-        super().__init__(host, name, memory=memory, fill=fill, **options)
+        super().__init__(host, name, memory=memory, **options)
         self.functions = functions
         self.policy = policy
         host.vms.append(self)
         host.guest_consoles.append(Console(self.console_path))
-
-    @property
-    def append(self):
-        # its devices' rings are for 320 s: libvirt's start is in its pause, too
-        return f"{super().append} hlu.period_us=20000"
 
     @property
     def tree(self):
@@ -143,6 +138,7 @@ class Domain(VM):
         # emptied, not unlinked: the host's 9p client remembers the old file
         if self.console_path.exists():
             self.console_path.write_bytes(b"")
+        self.host.run("echo always >/sys/kernel/mm/transparent_hugepage/shmem_enabled")
         virsh(self.host, f"start {self.name}", 120)
         if wait:
             self.wait_up()
@@ -150,10 +146,10 @@ class Domain(VM):
 
     def check_disk(self):
         """Nothing that it wrote is lost, and it writes on."""
-        goal = self.line.last.values["disk_rounds"] + 2
-        self.host.wait(lambda: self.line.last.values["disk_rounds"] >= goal, 60,
+        goal = self.line.last.values["disk_verified"] + 16
+        self.host.wait(lambda: self.line.last.values["disk_verified"] >= goal, 60,
                        f"writes of {self.name}")
-        for fault in ("disk_bad", "disk_failed"):
+        for fault in ("disk_wrong", "disk_errors"):
             equal(self.line.last.values[fault], 0, f"{fault} of {self.name}")
 
     @property

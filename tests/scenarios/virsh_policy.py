@@ -21,7 +21,7 @@ def run(test):
     command = start_update(host)
     host.wait(lambda: info(host, completed=False).get("phase") == "stopping", 60,
               "phase in which power buttons are pressed")
-    host.peer.power_off("shutdown")
+    host.peer.say("shutdown", "poweroff")
     host.jump(command, "b", 300)
     wait_over(host, 240)
     boots = {policy: len(vm.line.hellos) for policy, vm in vms.items()}

@@ -9,11 +9,10 @@ from xml.etree import ElementTree
 from lib import paths
 from lib.outcome import check, equal
 from lib.remote import Remote
-from lib.virsh import CONFIG, Domain, boot, info
+from lib.virsh import Domain, boot, info
 
 HOOK = paths.ROOT / "libvirt-hooks/qemu.d/50-announce"
-FILES = {"etc/libvirt/virtproxyd.conf": CONFIG / "virtproxyd.conf",
-         "etc/libvirt/hooks/qemu.d/50-announce": HOOK}
+FILES = {"etc/libvirt/hooks/qemu.d/50-announce": HOOK}
 ADDRESS = "192.0.2.7"
 
 
@@ -24,7 +23,7 @@ def announced(tree):
 
 def run(test):
     with Remote() as remote:
-        host = boot(test, files=FILES, forward=remote.forward)
+        host = boot(test, files=FILES, cmdline="hlu.remote=1", forward=remote.forward)
         vm = Domain(host).define(announced).start()
         vm.wait_verified()
         check(ADDRESS in host.run("ip route"), "a route to the guest's address")
