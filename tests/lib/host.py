@@ -80,13 +80,8 @@ class Host:
         clock counts instructions. `disk`: the host has a disk of its own, with these
         files (path: Path) on it. `forward`: of slirp, an address of the host that can
         be reached from outside."""
-        images = self.folder / "images"
-        images.mkdir(parents=True, exist_ok=True)
         self.initrd = image.host()
-        for target, source in {"host.cpio": self.initrd, "guest.cpio": image.guest(),
-                               "kernel-a": paths.kernel("a"), "kernel-b": paths.kernel("b"),
-                               **image.disk()}.items():
-            _place(source, images / target, disk)
+        images = image.copies() if disk else self._links()
         khz = COUNTING_KHZ if counting else image.tsc_khz()
         line = (f"{CMDLINE} tsc_early_khz={khz} kunit.enable={int(kunit)} "
                 f"hlu.luod={int(luod)} {cmdline}")
@@ -103,6 +98,13 @@ class Host:
                 self.wait(self.luod_idle, 30, "luod")
             self.say(f"up: {self.release}")
         return self
+
+    def _links(self):
+        """A folder with the files of image.boot_files()."""
+        images = self.folder / "images"
+        for target, source in image.boot_files().items():
+            _place(source, images / target)
+        return images
 
     def power_cut(self):
         """Reset, and back up again on the kernel it was first booted with."""
@@ -266,18 +268,14 @@ class Host:
         (self.share / "vms" / f"{vm.name}.args").unlink()
 
 
-def _place(source, target, copied):
-    """A file in a shared folder: the same one, or a copy over devices. Libvirt needs
-    a copy: with each link that is made or removed, a file has changed for it."""
+def _place(source, target):
+    """A file in a shared folder: the same one, or a copy over devices."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
-    if not copied:
-        try:
-            os.link(source.resolve(), target)
-            return
-        except OSError:
-            pass
-    shutil.copy(source, target)
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copy(source, target)
 
 
 def fresh(name):

@@ -31,6 +31,9 @@ LIBVIRT = {"usr/sbin/virtqemud": "src/virtqemud", "usr/bin/virt-ssh-helper": "sr
            "usr/lib/libvirt/connection-driver/libvirt_driver_qemu.so": "src/libvirt_driver_qemu.so",
            "usr/libexec/libvirt_iohelper": "src/libvirt_iohelper"}
 LIBVIRT_DATA = {"cpu_map": "src/cpu_map", "schemas": "src/conf/schemas"}
+COPIES = paths.TESTBED / "copies"
+# what libvirt has found out of the QEMU that is there
+CAPABILITIES = paths.TESTBED / "capabilities"
 # of the host's own disk, sparse
 DISK_SIZE = "512M"
 VM_FIRMWARE = ("bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin")
@@ -110,11 +113,34 @@ def writable(target, files):
     return target
 
 
+def boot_files():
+    """What a host finds in /images, by its path there."""
+    return {"host.cpio": host(), "guest.cpio": guest(), "kernel-a": paths.kernel("a"),
+            "kernel-b": paths.kernel("b"), **disk()}
+
+
+def copies():
+    """A folder with copies of all those, for hosts with libvirt. To libvirt a program
+    has changed when its inode has, as with each link that is made; then it asks QEMU
+    anew what that can do, which takes long in an emulator."""
+    changed = False
+    for name, source in boot_files().items():
+        target = COPIES / name
+        if not target.exists() or target.stat().st_mtime_ns != source.stat().st_mtime_ns:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target.with_name(target.name + ".new"))
+            target.with_name(target.name + ".new").replace(target)
+            changed = True
+    if changed:
+        shutil.rmtree(CAPABILITIES, ignore_errors=True)
+    return COPIES
+
+
 def make_all():
     """Makes what every scenario boots, before several of them want it at once."""
-    host()
-    disk()
-    guest()
+    boot_files()
+    if (paths.LIBVIRT / "out").exists():
+        copies()
     tsc_khz()
 
 

@@ -7,8 +7,9 @@ import subprocess
 from string import Template
 from xml.etree import ElementTree
 
-from lib import paths
+from lib import image, paths
 from lib.console import Console
+from lib.holdup import Holdup
 from lib.outcome import check, equal
 from lib.vm import VM
 
@@ -17,14 +18,28 @@ CONFIG = paths.TESTS / "host" / "libvirt"
 TIMEOUT = 60
 FINDING = re.compile(r"(PASS|WARN|FAIL) +(.+?): (.+)")
 DOMAIN = paths.TESTS / "domains" / "vm.xml"
+CACHE = "var/cache/libvirt/qemu/capabilities"
 
 
 def boot(test, part="", files=(), **options):
     """A host whose virtqemud answers. `files`: more of CONFIG, {path: Path}."""
+    image.copies()      # these may make what is known of QEMU outdated
+    known = {f"{CACHE}/{path.name}": path for path in image.CAPABILITIES.glob("*.xml")}
     disk = {f"etc/libvirt/{name}": CONFIG / name for name in ("qemu.conf", "virtqemud.conf")}
-    host = test.host(part).boot("a", disk={**disk, **dict(files)}, **options)
+    host = test.host(part).boot("a", disk={**disk, **known, **dict(files)}, **options)
     wait_virtqemud(host)
+    if not known:
+        keep_capabilities(host)
     return host
+
+
+def keep_capabilities(host):
+    """For the next hosts, so that virtqemud does not ask QEMU anew in each."""
+    virsh(host, "capabilities", 120)
+    host.run(f"cp /{CACHE}/*.xml /share/")
+    image.CAPABILITIES.mkdir(exist_ok=True)
+    for path in host.share.glob("*.xml"):
+        path.replace(image.CAPABILITIES / path.name)
 
 
 def wait_virtqemud(host, seconds=60):
@@ -52,10 +67,17 @@ def restart(host, signal="TERM"):
     wait_virtqemud(host)
 
 
+def default_policy(host, policy):
+    """Of domains that say nothing, by virtqemud's configuration."""
+    host.run("sed -i /hypervisor_update_policy/d /etc/libvirt/qemu.conf; "
+             f"echo 'hypervisor_update_policy = \"{policy}\"' >>/etc/libvirt/qemu.conf")
+    restart(host)
+
+
 def checks(host, kernel="/images/kernel-b"):
     """Findings of hypervisor-update --check, as (PASS, WARN or FAIL, object, text)."""
-    command = host.finish(host.start(
-        f"virsh -q hypervisor-update --check --kernel {kernel}", 60), 65, None)
+    option = f"--kernel {kernel}" if kernel else ""
+    command = host.finish(host.start(f"virsh -q hypervisor-update --check {option}", 60), 65, None)
     found = [FINDING.match(line).groups() for line in command.output.splitlines()
              if FINDING.match(line)]
     equal(command.status, int("FAIL" in {level for level, _, _ in found}),
@@ -68,6 +90,45 @@ def start_update(host, to="b", options=""):
     return host.start(f"virsh hypervisor-update --kernel /images/kernel-{to} "
                       f"--initrd /images/host.cpio --timeout {TIMEOUT} --verbose {options}",
                       8 * TIMEOUT)
+
+
+def hold_preserving(host):
+    """An update that waits for another machine, when all domains' memory is preserved.
+    Returns that machine and virsh's command."""
+    held = Holdup(host)
+    command = start_update(host)
+    held.wait("START_PRESERVATION")
+    wait_ready(host, "preserving")
+    return held, command
+
+
+def hold_frozen(host):
+    """The same, when all domains stand still."""
+    held, command = hold_preserving(host)
+    held.go("START_PRESERVATION")
+    held.wait("FREEZE", 120)
+    wait_ready(host, "freezing")
+    equal(host.state, "prepared", "state of the kernel")
+    return held, command
+
+
+def wait_ready(host, phase):
+    """Until all but the client that holds the update up have answered."""
+    def ready():
+        status = host.status()
+        return status["phase"] == phase and {one["state"] for one in status["sessions"]
+                                             if one["id"] != "holdup"} == {"ready"}
+    host.wait(ready, 120, f"answer of the domains in phase {phase}", 0.3)
+
+
+def check_cancelled(host, vm):
+    """The update is undone, and the domain runs as before."""
+    host.wait(lambda: host.luod_idle() and info(host, completed=False)["state"] == "none",
+              120, "end of the update", 0.5)
+    equal(host.state, "normal", "state of the kernel")
+    equal(info(host)["state"], "cancelled", "state of the last update")
+    equal(vm.state, "running", "state of the domain")
+    vm.check_unharmed()
 
 
 def update(host, to="b"):
@@ -93,9 +154,8 @@ def info(host, completed=True):
 class Domain(VM):
     """A guest that virtqemud looks after. `functions`: of the host, by hostdev."""
 
-    def __init__(self, host, name="vm1", functions=(), policy="live", memory=160,
-                 **options):
-        super().__init__(host, name, memory=memory, **options)
+    def __init__(self, host, name="vm1", functions=(), policy="live", **options):
+        super().__init__(host, name, **options)
         self.functions = functions
         self.policy = policy
         host.vms.append(self)
@@ -134,13 +194,13 @@ class Domain(VM):
         virsh(self.host, f"create {options} {self._write(change)}", 120)
         return self
 
-    def start(self, wait=True):
+    def start(self, wait=True, paused=False):
         # emptied, not unlinked: the host's 9p client remembers the old file
         if self.console_path.exists():
             self.console_path.write_bytes(b"")
         self.host.run("echo always >/sys/kernel/mm/transparent_hugepage/shmem_enabled")
-        virsh(self.host, f"start {self.name}", 120)
-        if wait:
+        virsh(self.host, f"start {self.name} {'--paused' if paused else ''}", 120)
+        if wait and not paused:
             self.wait_up()
         return self
 

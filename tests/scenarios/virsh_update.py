@@ -56,6 +56,7 @@ def check_info(host, said):
     equal(said["state"], "completed", "state of the update")
     equal(said["kernel.new"], host.release, "the new kernel")
     check(int(said["elapsed"]) > 0, f"time that it took: {said}")
+    check(float(said["domain.0.paused"]) > 0, f"time that the domain stood still: {said}")
     text = virsh(host, "hypervisor-update-info --completed")
     for phase in PHASES:
         check(phase in text, f"phase {phase} in: {text}")

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Domains by policy, in one update: one goes over the kexec, one is shut down before
+and booted after, one is saved and restored, one is left and ends with the host. One
+that nobody opted in refuses it: it is named, and nothing happens to any of them.
+
+Those two and the live one are paused and stay so; other scenarios have live ones
+that run."""
+
+from lib.outcome import check, equal
+from lib.virsh import Domain, boot, info, start_update, virsh, wait_over
+
+PAUSED = ("live", "leave")
+BOOTED = ("shutdown", "save")
+
+
+def run(test):
+    host = boot(test)
+    vms = {policy: Domain(host, policy, policy=policy).define().start(wait=False)
+           for policy in BOOTED}
+    for policy in PAUSED:
+        vms[policy] = Domain(host, policy, policy=policy, memory=64).define().start(paused=True)
+    for policy in BOOTED:
+        vms[policy].wait_verified(400)
+    with test.part("refuse"):
+        refuse(host, vms)
+    ids = vms["live"].id
+
+    command = start_update(host)
+    host.wait(lambda: info(host, completed=False).get("phase") == "stopping", 60,
+              "phase in which power buttons are pressed")
+    host.peer.say("shutdown", "poweroff")
+    host.jump(command, "b", 300)
+    wait_over(host, 240)
+    with test.part("live"):
+        equal((vms["live"].state, vms["live"].id), ("paused", ids), "state and id")
+    with test.part("shutdown"):
+        host.wait(lambda: len(vms["shutdown"].line.hellos) == 2, 240, "second boot")
+    with test.part("save"):
+        vms["save"].wait_alive(120)
+        vms["save"].check_unharmed()
+    with test.part("leave"):
+        equal(vms["leave"].state, "shut off", "state")
+    with test.part("what is said of it"):
+        equal(outcomes(host), {"live": "running", "shutdown": "running", "save": "running",
+                               "leave": "left"}, "domains")
+
+
+def refuse(host, vms):
+    silent = Domain(host, "silent", policy=None, memory=64).create(options="--paused")
+    command = host.finish(start_update(host), 60, 1)
+    check("silent" in command.output, f"the domain's name in: {command.output}")
+    for name, vm in vms.items():
+        check(f"'{name}'" not in command.output, f"only that name in: {command.output}")
+        equal(vm.state, "paused" if name in PAUSED else "running", f"state of {name}")
+    equal(silent.state, "paused", "state of the one that refuses")
+    equal(host.state, "normal", "state of the kernel")
+    virsh(host, "destroy silent")
+    host.vms.remove(silent)
+
+
+def outcomes(host):
+    """{domain: what became of it}"""
+    said = info(host)
+    numbers = [key.split(".")[1] for key in said if key.startswith("domain.")
+               and key.endswith(".name")]
+    return {said[f"domain.{number}.name"]: said[f"domain.{number}.state"]
+            for number in numbers}
