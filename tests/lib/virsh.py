@@ -151,6 +151,13 @@ def info(host, completed=True):
     return dict(line.split(": ", 1) for line in lines if ": " in line)
 
 
+def outcomes(host):
+    """What became of each domain in the last update, by name."""
+    said = info(host)
+    return {said[key]: said[key.replace(".name", ".state")] for key in said
+            if key.startswith("domain.") and key.endswith(".name")}
+
+
 class Domain(VM):
     """A guest that virtqemud looks after. `functions`: of the host, by hostdev."""
 

@@ -3,13 +3,14 @@
 the domain still runs or stands still already, and looks after the domain as before.
 
 What it would need after a jump it keeps until luod has said that there will be none.
-And when the host jumps without it, the domain comes back all the same."""
+And when the host jumps without it, the domain comes back all the same; one whose
+state file is damaged is lost and named, and nobody waits for it."""
 
 from lib.outcome import equal
 from lib.virsh import (Domain, boot, check_cancelled, hold_frozen, hold_preserving, info,
-                       restart, virsh, wait_over)
+                       outcomes, restart, virsh, wait_over)
 
-STATE_FILE = "/var/lib/libvirt/qemu/liveupdate/vm1.xml"
+STATE_FILES = "/var/lib/libvirt/qemu/liveupdate"
 
 
 def run(test):
@@ -25,21 +26,31 @@ def run(test):
         held, command = hold_frozen(host)
         host.run("killall -STOP luod")
         restart(host, "KILL")
-        host.run(f"test -f {STATE_FILE}")
+        host.run(f"test -f {STATE_FILES}/vm1.xml")
         host.run("killall -CONT luod")
         check_undone(host, vm, command)
-        host.run(f"test ! -f {STATE_FILE}")
+        host.run(f"test ! -f {STATE_FILES}/vm1.xml")
         held.leave()
+    damaged = Domain(host, "damaged", memory=64).define().start(paused=True)
+    uuid = virsh(host, "domuuid damaged").strip()
     with test.part("the host jumps without it"):
         held, _ = hold_frozen(host)
         seen = host.agent.greetings
         # tests/host/run-virtqemud.sh waits for that file
-        host.run("rm /run/restore-vms.done; kill -KILL $(cat /run/run-virtqemud.pid)")
+        host.run("rm /run/restore-vms.done; kill -KILL $(cat /run/run-virtqemud.pid); "
+                 f"echo nonsense >{STATE_FILES}/damaged.xml")
         held.go("FREEZE")
         host.jump(host.start("true", 10), "b", 240, seen)
-        wait_over(host)
+        # less than luod would wait for somebody to claim a session
+        wait_over(host, 90)
         equal(info(host)["state"], "completed", "state of the last update")
         check_looked_after(host, vm)
+    with test.part("a damaged state file"):
+        equal(outcomes(host), {"vm1": "running", "damaged": "lost"}, "domains")
+        equal(damaged.state, "shut off", "state of the one that is lost")
+        lost = {one["id"]: one["reason"] for one in host.status()["lost"]}
+        equal(lost[uuid], "claimed, but it does not run", "what luod knows of it")
+        host.run(f"test -f {STATE_FILES}/damaged.xml.unreadable")
 
 
 def check_undone(host, vm, command):

@@ -7,7 +7,7 @@ Those two and the live one are paused and stay so; other scenarios have live one
 that run."""
 
 from lib.outcome import check, equal
-from lib.virsh import Domain, boot, info, start_update, virsh, wait_over
+from lib.virsh import Domain, boot, info, outcomes, start_update, virsh, wait_over
 
 PAUSED = ("live", "leave")
 BOOTED = ("shutdown", "save")
@@ -56,12 +56,3 @@ def refuse(host, vms):
     equal(host.state, "normal", "state of the kernel")
     virsh(host, "destroy silent")
     host.vms.remove(silent)
-
-
-def outcomes(host):
-    """{domain: what became of it}"""
-    said = info(host)
-    numbers = [key.split(".")[1] for key in said if key.startswith("domain.")
-               and key.endswith(".name")]
-    return {said[f"domain.{number}.name"]: said[f"domain.{number}.state"]
-            for number in numbers}
