@@ -6,9 +6,10 @@ What it would need after a jump it keeps until luod has said that there will be 
 And when the host jumps without it, the domain comes back all the same; one whose
 state file is damaged is lost and named, and nobody waits for it."""
 
+from lib.holdup import Holdup
 from lib.outcome import equal
 from lib.virsh import (Domain, boot, check_cancelled, hold_frozen, hold_preserving, info,
-                       outcomes, restart, virsh, wait_over)
+                       outcomes, restart, virsh, wait_over, wait_virtqemud)
 
 STATE_FILES = "/var/lib/libvirt/qemu/liveupdate"
 
@@ -41,7 +42,9 @@ def run(test):
                  f"echo nonsense >{STATE_FILES}/damaged.xml")
         held.go("FREEZE")
         host.jump(host.start("true", 10), "b", 240, seen)
-        # less than luod would wait for somebody to claim a session
+        wait_virtqemud(host)
+        Holdup(host)        # claims its own
+        # less than luod would wait for somebody to claim the damaged one
         wait_over(host, 90)
         equal(info(host)["state"], "completed", "state of the last update")
         check_looked_after(host, vm)
