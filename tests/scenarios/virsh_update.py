@@ -36,7 +36,7 @@ def run(test):
     update(host, to="b")
     vm.wait_alive(120)
     test.metrics.update(vm.check_unharmed())
-    passed.figures(test)
+    passed.figures(test.metrics)
     with test.part("the same domain"):
         equal(vm.state, "running", "state of the domain")
         equal((vm.id, virsh(host, "domuuid vm1"), virsh(host, "dumpxml vm1")), before,
