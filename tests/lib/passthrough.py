@@ -22,7 +22,7 @@ def arguments(devices, iommufd=IOMMUFD, more=(), ports=0):
         extra += ["-device", root_port(f"port{number}", number + 1)]
     for number, device in enumerate(devices):
         extra += ["-device", plug(device, number, ports)]
-    return {"-kernel\n": "\n".join([*extra, *more, "-kernel", ""])}
+    return {"-qmp\n": "\n".join([*extra, *more, "-qmp", ""])}
 
 
 def plug(device, number, port=True):

@@ -12,7 +12,7 @@ FIRST_ADDRESS = 16      # 10.0.2.16 and up
 
 class VM:
     def __init__(self, host, name, memory=128, vcpus=1, fill=5, huge=True, changes=None,
-                 with_disk=False, append=""):
+                 with_disk=False, append="", boots=True):
         self.host = host
         self.name = name
         self.memory = memory
@@ -21,6 +21,7 @@ class VM:
         self.huge = huge            # its memory is huge pages of the page cache
         self.changes = changes or {}    # of the command line: text, other text
         self._append = append           # to the guest's kernel's
+        self.boots = boots              # or its firmware is all of the guest
         self.disk = disk.make(host.share / "disks" / f"{name}.img") if with_disk else None
         self.number = len(host.vms)
         self.ip = f"10.0.2.{FIRST_ADDRESS + self.number}"
@@ -59,8 +60,8 @@ class VM:
             "-qmp", f"unix:/run/vm/{self.name}.qmp,server=on,wait=off",
             # QMP is luoctl attach's
             "-monitor", f"unix:/run/vm/{self.name}.monitor,server=on,wait=off",
-            "-kernel", "/images/kernel-a", "-initrd", "/images/guest.cpio",
-            "-append", self.append,
+            *(("-kernel", "/images/kernel-a", "-initrd", "/images/guest.cpio",
+               "-append", self.append) if self.boots else ()),
         ]
 
     def write_arguments(self):
