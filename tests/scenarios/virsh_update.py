@@ -3,8 +3,10 @@
 functions, a NIC and a disk: it has the same id, and its devices noticed nothing.
 
 The host's functions are managed hostdevs of stock XML: virtqemud has bound and
-requested them itself. What `hypervisor-update-info --completed` tells agrees with
-what was seen."""
+requested them itself. The domain's memory is huge pages of the host's. What
+`hypervisor-update-info --completed` tells agrees with what was seen."""
+
+from xml.etree.ElementTree import SubElement
 
 from lib.hardware import probe, root_port
 from lib.iommu import Iommu
@@ -14,18 +16,19 @@ from lib.probe import Probe
 from lib.virsh import Domain, boot, info, update, virsh
 
 DEVICES = [root_port("rp2", 2), probe("card", "rp2", vfs=2)]
+MIB = 128
 PHASES = ("begin", "prepared", "jump", "finish")
 
 
 def run(test):
-    host = boot(test, devices=DEVICES)
+    host = boot(test, devices=DEVICES, cmdline=f"hugepages={MIB // 2}")
     iommu = Iommu(host)
     card = Probe(host, "card")
     give([card.device()], "pci-pf-stub")
     card.device().write("sriov_numvfs", 2)
     places = [(card, 1), (card, 2)]
     functions = [one.device(function) for one, function in places]
-    vm = Domain(host, functions=functions).define().start()
+    vm = Domain(host, memory=MIB, functions=functions).define(huge_pages).start()
     passed = Passed(vm, places)
     passed.wait_armed()
     vm.wait_verified()
@@ -50,6 +53,11 @@ def run(test):
         said = info(host)
         test.metrics["info"] = said
         check_info(host, said)
+
+
+def huge_pages(tree):
+    pages = SubElement(SubElement(tree, "memoryBacking"), "hugepages")
+    SubElement(pages, "page", size="2", unit="MiB")
 
 
 def check_info(host, said):
