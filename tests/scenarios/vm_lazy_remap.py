@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How long a guest with a passthrough function stands still does not depend on how
-much memory it has: with eight times as much it is the same, within 5 %. None of it
-is mapped in that time. All is mapped after the guest runs again, in steps of 16 MiB,
-and then the page tables are exchanged once.
+much memory it has, if that is huge pages: with eight times as much it is the same,
+within 5 %. None of it is mapped in that time. All is mapped after the guest runs
+again, in steps of 16 MiB, and then the page tables are exchanged once.
 
 The host's clock counts instructions: one takes a nanosecond. Of the blackout those
 phases are compared in which QEMU and the kernel compute; between them the host's
