@@ -25,8 +25,9 @@ from lib.vm import VM
 # then; if that one is in stop_machine(), both wait for good
 # kvm.halt_poll_ns=0: waiting for a guest's next interrupt in a loop costs more here
 # than it saves.
+# unknown_nmi_panic, panic_sys_info=tasks: see wait_agent().
 CMDLINE = ("console=ttyS0 kho=on liveupdate=on intel_iommu=on panic=-1 no_timer_check "
-           "tsc=nowatchdog kvm.halt_poll_ns=0 "
+           "tsc=nowatchdog kvm.halt_poll_ns=0 unknown_nmi_panic panic_sys_info=tasks "
            "initcall_blacklist=kho_test_init")
 
 # the TSC of a host whose clock counts instructions, one a nanosecond
@@ -93,7 +94,7 @@ class Host:
         self.console = Console(self.machine.console)
         self.agent = Agent(self.machine.agent, self.folder / "agent.log")
         if not terminal:
-            self.wait(lambda: self.agent.greetings, 60, "the host's agent")
+            self.wait_agent(lambda: self.agent.greetings, 60, "the host's agent")
             if luod and paths.LUOD.exists():
                 self.wait(self.luod_idle, 30, "luod")
             self.say(f"up: {self.release}")
@@ -219,6 +220,18 @@ class Host:
             vm.wait_alive()
         self.say(f"updated to {self.release} in {time.monotonic() - before:.1f} s (emulated)")
 
+    def wait_agent(self, holds, seconds, what):
+        """For the agent of a new kernel. A host that stays silent has to tell on its
+        console what all of its tasks wait for."""
+        try:
+            self.wait(holds, seconds, what)
+        except Timeout:
+            self.machine.qmp("inject-nmi")
+            told = Deadline(20)
+            while "Rebooting" not in self.console.text and not told.over:
+                time.sleep(0.2)
+            raise
+
     def jump(self, command, to, seconds=120, seen=None):
         """Waits for the agent in the next kernel; `command` must not fail.
         `seen`: the agent's greetings before the update, if that is long ago."""
@@ -232,7 +245,7 @@ class Host:
                 raise CommandFailed(command.script, command.status, command.output)
             return False
 
-        self.wait(over, seconds, f"agent in kernel {to}")
+        self.wait_agent(over, seconds, f"agent in kernel {to}")
         self.kexecs += 1
         check(self.release.endswith(f"-hlu-{to}"),
               f"kernel {to} after the jump, but it is {self.release}")
