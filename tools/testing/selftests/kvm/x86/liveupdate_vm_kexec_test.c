@@ -35,6 +35,7 @@ enum { STATE_TOKEN = 1, MEMORY_TOKEN, VM_TOKEN };
 #define VECTOR_SAVED	0x41
 #define VECTOR_LATE	0x42
 #define IOAPIC_PINS	24
+#define MAX_VCPU_ID	64
 /* More than a kexec takes, wherever */
 #define MAX_BLACKOUT_NS	(600ULL * NSEC_PER_SEC)
 
@@ -127,6 +128,17 @@ static void enable_caps(struct guest *g)
 
 	kvm_ioctl(g->vm, KVM_ENABLE_CAP, &split);
 	kvm_ioctl(g->vm, KVM_ENABLE_CAP, &x2apic);
+}
+
+/* Can be set once, so whoever sets another one learns whether it is set */
+static int set_max_vcpu_id(struct guest *g, u64 max)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_MAX_VCPU_ID,
+		.args = { max },
+	};
+
+	return __kvm_ioctl(g->vm, KVM_ENABLE_CAP, &cap);
 }
 
 static void create_vcpu(struct guest *g, int kvm_fd)
@@ -272,6 +284,7 @@ static void stage_1(int luo_fd)
 	memfd = memfd_create("vm-kexec", 0);
 	TEST_ASSERT(memfd >= 0 && !ftruncate(memfd, MEMORY_SIZE), "memfd");
 	enable_caps(&g);
+	TEST_ASSERT(!set_max_vcpu_id(&g, MAX_VCPU_ID), "maximum of vCPU ids");
 	map_memory(&g, memfd);
 	create_vcpu(&g, kvm_fd);
 	build_guest(&g);
@@ -335,6 +348,8 @@ static void stage_2(int luo_fd, int state_session)
 	memfd = luo_session_retrieve_fd(session, MEMORY_TOKEN);
 	TEST_ASSERT(memfd >= 0, "retrieve the memfd: %d", memfd);
 
+	TEST_ASSERT(set_max_vcpu_id(&g, MAX_VCPU_ID + 1) == -1 && errno == EINVAL,
+		    "a capability that was enabled is enabled");
 	enable_caps(&g);
 	map_memory(&g, memfd);
 	create_vcpu(&g, kvm_fd);
