@@ -57,6 +57,8 @@ def update(host, card, memory, to):
     mark = len(vm.qemu_log)
     host.load(to)
     host.jump(host.start_update(), to)
+    # what asks the host would count, too
+    host.wait(lambda: RUNS.search(vm.qemu_log[mark:]), 60, "the guest to run")
     host.wait_state("normal", 60)
     timeline = host.timeline()
     check_remapped(vm)
