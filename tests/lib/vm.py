@@ -33,10 +33,9 @@ class VM:
     @property
     def append(self):
         """The guest kernel's command line. No search on 255 buses that are not
-        there, no guests of its own: each is seconds of emulated exits in a boot. No
-    constants looked up in the formats of events, as in hosts."""
+        there, no guests of its own: each is seconds of emulated exits in a boot."""
         return (f"console=ttyS0 loglevel=4 panic=-1 kunit.enable=0 tsc=nowatchdog pci=lastbus=0 "
-                f"initcall_blacklist=kho_test_init,svm_init,trace_eval_init "
+                f"initcall_blacklist=kho_test_init,svm_init "
                 f"hlu.name={self.name} hlu.ip={self.ip} "
                 f"hlu.peer={self.host.peer.address} hlu.fill={self.fill} {self._append}").strip()
 
