@@ -19,11 +19,6 @@ date -s "@$(stat -c %Y /share/clock)" >/dev/null
 if [ -b /dev/vda ]; then
 	mount -t ext4 /dev/vda /disk
 fi
-# for scenarios that compare times: what starts later does not wait to be read
-if grep -q hlu.preload /proc/cmdline; then
-	cat /images/usr/bin/* /images/usr/lib/*/* /images/usr/share/*/* /images/lib*/* \
-		>/dev/null 2>&1
-fi
 mkdir -p /run/vm /run/luod /share/logs /share/vms /share/luod
 hostname host
 

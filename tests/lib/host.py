@@ -75,12 +75,12 @@ class Host:
     # --- power
 
     def boot(self, kernel="a", cmdline="", luod=True, kunit=False, terminal=False,
-             devices=(), iommu=VTD, cable=None, memory="3G", counting=False, disk=None,
+             devices=(), iommu=VTD, cable=None, memory="3G", counting=0, disk=None,
              forward=""):
         """Power on. Returns when the agent inside answers. `counting`: the host's
-        clock counts instructions. `disk`: the host has a disk of its own, with these
-        files (path: Path) on it. `forward`: of slirp, an address of the host that can
-        be reached from outside."""
+        clock counts instructions, of so many nanoseconds. `disk`: the host has a disk
+        of its own, with these files (path: Path) on it. `forward`: of slirp, an address
+        of the host that can be reached from outside."""
         self.initrd = image.host()
         images = image.copies() if disk else self._links()
         khz = COUNTING_KHZ if counting else image.tsc_khz()

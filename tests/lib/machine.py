@@ -21,7 +21,7 @@ class Machine:
 
     def __init__(self, kernel, initrd, cmdline, folder, shares=(), memory="3G",
                  cpus=2, terminal=False, bare=False, devices=(), iommu=vtd.VTD, cable=None,
-                 counting=False, disk=None, forward=""):
+                 counting=0, disk=None, forward=""):
         """`cable`: a netdev for the igb, instead of the harness's end of it."""
         self.folder = folder
         self.console = folder / "console.log"
@@ -73,9 +73,11 @@ class Machine:
 
     @staticmethod
     def _accel(counting):
-        """`counting`: an instruction takes a nanosecond, and nothing else takes time."""
+        """`counting`: an instruction takes so many nanoseconds, a power of two, and
+        nothing else takes time."""
         if counting:
-            return ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off",
+            return ["-accel", "tcg,thread=single",
+                    "-icount", f"shift={counting.bit_length() - 1},sleep=off",
                     "-rtc", "base=utc,clock=vm"]
         return ["-accel", "tcg", "-rtc", "base=utc"]
 

@@ -17,7 +17,7 @@ KINDS = {"4k": ("create", 4, MIB << 8), "2m": ("create", MIB2, POOL),
 
 def run(test):
     # a clock that the kernel calibrates against nothing that takes time
-    host = test.host().boot("a", luod=False, counting=True,
+    host = test.host().boot("a", luod=False, counting=1,
                             cmdline=f"hugepages={POOL} nokaslr")
     serve(host)
     costs = test.metrics["preserve_instructions_per_gib"] = {}
