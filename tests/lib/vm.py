@@ -5,9 +5,10 @@ the same guest, unharmed."""
 import time
 
 from lib import disk
-from lib.outcome import check, equal
+from lib.outcome import Timeout, check, equal
 
 FIRST_ADDRESS = 16      # 10.0.2.16 and up
+HOST_LOOKS = "cat /proc/interrupts; grep -rs . /proc/timer_list /sys/kernel/debug/kvm"
 
 
 class VM:
@@ -33,9 +34,10 @@ class VM:
     @property
     def append(self):
         """The guest kernel's command line. No search on 255 buses that are not
-        there, no guests of its own: each is seconds of emulated exits in a boot."""
+        there, no guests of its own: each is seconds of emulated exits in a boot. No
+        constants looked up in the formats of events, as in hosts."""
         return (f"console=ttyS0 loglevel=4 panic=-1 kunit.enable=0 tsc=nowatchdog pci=lastbus=0 "
-                f"initcall_blacklist=kho_test_init,svm_init "
+                f"initcall_blacklist=kho_test_init,svm_init,trace_eval_init "
                 f"hlu.name={self.name} hlu.ip={self.ip} "
                 f"hlu.peer={self.host.peer.address} hlu.fill={self.fill} {self._append}").strip()
 
@@ -93,9 +95,17 @@ class VM:
                        f"end of the QEMU of {self.name}", 0.2)
 
     def wait_up(self, seconds=180):
-        """Until it has booted and filled its memory once."""
-        self.host.wait(lambda: self.line.last and self.line.last.values["filled"], seconds,
-                       f"guest {self.name} up, its memory filled")
+        """Until it has booted and filled its memory once. One that does not tells where
+        it stands, twice, and what its host does for it."""
+        try:
+            self.host.wait(lambda: self.line.last and self.line.last.values["filled"], seconds,
+                           f"guest {self.name} up, its memory filled")
+        except Timeout:
+            looks = [self.monitor(command) for _ in range(2)
+                     for command in ("info registers -a", "info lapic", "info status")]
+            looks.append(self.host.run(HOST_LOOKS, status=None))
+            (self.host.folder / f"{self.name}.hung").write_text("\n".join(looks))
+            raise
         return self
 
     def wait_alive(self, seconds=60, since=None):
