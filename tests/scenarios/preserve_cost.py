@@ -8,7 +8,7 @@ each instruction takes a nanosecond, and nothing else takes time."""
 from lib.outcome import check
 from lib.ram import MIB2, Ram, serve
 
-MIB = 128
+MIB = 64
 POOL = MIB // 2
 TARGET = 50
 KINDS = {"4k": ("create", 4, MIB << 8), "2m": ("create", MIB2, POOL),

@@ -65,6 +65,7 @@ def update(host, card, memory, to):
     check_remapped(vm)
     seen = work(vm.qemu_log[mark:])
     host.kill_vm(vm)
+    host.wait(lambda: not host.status()["clients"], 60, "luod to miss its client", 0.2)
     phases = {f"{start} {end}": timeline.between(start, end) for start, end in COMPUTED}
     return {**seen, "phases_ms": phases, "computed_ms": sum(phases.values()),
             "stamps": timeline.relative(), "blackout_ms": timeline.blackout_ms("vm1"),
