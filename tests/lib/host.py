@@ -181,7 +181,7 @@ class Host:
         return self.run("cat /sys/kernel/liveupdate/state").strip()
 
     def wait_state(self, state, seconds=30):
-        self.wait(lambda: self.state == state, seconds, f"state {state}", 0.1)
+        self.wait(lambda: self.state == state, seconds, f"state {state}", 0.3)
 
     def status(self):
         return json.loads(self.run("luoctl status --json"))
