@@ -228,10 +228,11 @@ class Host:
 
     def wait_agent(self, holds, seconds, what):
         """For the agent of a new kernel. A host that stays silent has to tell on its
-        console what all of its tasks wait for."""
+        console what all of its tasks wait for, its hardware where its interrupts are."""
         try:
             self.wait(holds, seconds, what)
         except Timeout:
+            (self.folder / "silent.log").write_text(self.machine.interrupts())
             self.machine.qmp("inject-nmi")
             told = Deadline(20)
             while "Rebooting" not in self.console.text and not told.over:

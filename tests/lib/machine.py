@@ -2,6 +2,7 @@
 """L0: QEMU (TCG) in the role of the physical host and its hardware."""
 
 import json
+import re
 import select
 import socket
 import subprocess
@@ -136,6 +137,17 @@ class Machine:
                 raise Failed(f"L0 QMP {command}: {answer['error']['desc']}")
             if "return" in answer:
                 return answer["return"]
+
+    def _monitor(self, command):
+        return self.qmp("human-monitor-command", **{"command-line": command})
+
+    def interrupts(self):
+        """Who raised one, who has to serve it, and what virtio devices were asked."""
+        paths = re.findall(r"(/\S+) \[", self._monitor("info virtio"))
+        return "\n".join(self._monitor(command) for command in (
+            "info registers -a", "info lapic 0", "info lapic 1", "info pic",
+            *(f"info virtio-queue-status {path} {queue}" for path in paths
+              for queue in range(2))))
 
     def _read_qmp(self, deadline):
         return json.loads(self._read_line(self._qmp, deadline))

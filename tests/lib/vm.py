@@ -101,10 +101,10 @@ class VM:
             self.host.wait(lambda: self.line.last and self.line.last.values["filled"], seconds,
                            f"guest {self.name} up, its memory filled")
         except Timeout:
-            looks = [self.monitor(command) for _ in range(2)
+            looks = [f"monitor /run/vm/{self.name}.monitor '{command}'" for _ in range(2)
                      for command in ("info registers -a", "info lapic", "info status")]
-            looks.append(self.host.run(HOST_LOOKS, status=None))
-            (self.host.folder / f"{self.name}.hung").write_text("\n".join(looks))
+            said = self.host.run("; ".join([*looks, HOST_LOOKS]), status=None)
+            (self.host.folder / f"{self.name}.hung").write_text(said)
             raise
         return self
 
