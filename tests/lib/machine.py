@@ -9,9 +9,9 @@ import subprocess
 
 from lib import amdvi
 from lib import iommu as vtd
-from lib import memory as ram
 from lib import paths
 from lib.clock import Deadline
+from lib.memory import give_back, lend
 from lib.outcome import Failed, HostDied, Timeout
 
 CPU = "EPYC,+svm,+npt,+x2apic"
@@ -36,7 +36,7 @@ class Machine:
         # the igb's cable: a datagram is a frame
         self.wire, wire_end = socket.socketpair(type=socket.SOCK_DGRAM)
         self._text = {self._qmp: b"", self._probe: b""}
-        self._memory = ram.lend()
+        self._memory = lend()
         command = [
             # dies with the harness, however that ends
             "setpriv", "--pdeathsig", "KILL", str(paths.built(paths.QEMU)),
@@ -200,7 +200,7 @@ class Machine:
         if self.alive:
             self.process.kill()
         self.process.wait()
-        ram.give_back(self._memory)
+        give_back(self._memory)
         self.agent.close()
         self.wire.close()
         self._qmp.close()
