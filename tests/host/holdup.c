@@ -93,13 +93,14 @@ int main(int argc, char *argv[])
 			note("incoming");
 			say("CLAIM", "");
 			say("READY", "");
-		} else if (strstr(line, "START_PRESERVATION")) {
+		/* with the quotes: reasons name events, too */
+		} else if (strstr(line, "\"START_PRESERVATION\"")) {
 			note("START_PRESERVATION");
 			decide("START_PRESERVATION");
-		} else if (strstr(line, "FREEZE")) {
+		} else if (strstr(line, "\"FREEZE\"")) {
 			note("FREEZE");
 			decide("FREEZE");
-		} else if (strstr(line, "CANCEL")) {
+		} else if (strstr(line, "\"CANCEL\"")) {
 			note("CANCEL");
 			say("READY", ",\"event\":\"CANCEL\"");
 		} else if (strstr(line, "error")) {

@@ -29,4 +29,5 @@ class Holdup:
         self.host.run(f"touch {self._path}.{event}.fail")
 
     def leave(self):
-        self.host.run(f"kill $(cat /run/{self.name}.pid); rm -f {self._path} {self._path}.*")
+        pid = f"$(cat /run/{self.name}.pid)"
+        self.host.run(f"kill {pid}; kill -CONT {pid}; rm -f {self._path} {self._path}.*")

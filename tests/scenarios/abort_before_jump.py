@@ -19,14 +19,17 @@ def run(test):
     attempt(host, vm, "FREEZE", abort)
     before = test.metrics["before"] = resources.look(host)
 
-    for event in ("START_PRESERVATION", "FREEZE"):
-        for way in (abort, refuse, vanish, expire):
+    for event, late in (("START_PRESERVATION", expire), ("FREEZE", hang)):
+        for way in (abort, refuse, vanish, late):
             with test.part(f"{way.__name__} at {event}"):
                 during = attempt(host, vm, event, way)
                 check(during["pinned_pages"] > before["pinned_pages"],
                       f"pinned pages to show what is preserved: {during}")
                 after = resources.check_as_before(host, before)
                 test.metrics[f"{way.__name__} at {event}"] = {"during": during, "after": after}
+    with test.part("nobody is waited for in vain but who hangs"):
+        log = (host.share / "logs" / "luod.log").read_text(errors="replace")
+        equal(log.count("no answer to CANCEL"), 1, "clients that did not answer CANCEL")
     with test.part("the next update succeeds"):
         equal(host.agent.greetings, 1, "kernels so far")
         host.update("b")
@@ -39,8 +42,9 @@ def attempt(host, vm, event, way):
         if event == "FREEZE":
             holdup.go("START_PRESERVATION")
         host.load("b")
-        update = host.start_update(timeout=5 if way is expire else 60)
+        update = host.start_update(timeout=5 if way in (expire, hang) else 60)
         holdup.wait(event)
+        host.wait_stamp(f"{vm.name}:preserved")
         during = resources.look(host)
         way(host, holdup, event)
         host.finish(update, 60, None)
@@ -66,4 +70,9 @@ def vanish(host, holdup, _event):
 
 
 def expire(_host, _holdup, _event):
-    """Nothing to do: its deadline of 5 s comes."""
+    """Nothing to do: its deadline of 5 s comes, then it answers CANCEL."""
+
+
+def hang(host, holdup, _event):
+    """Not even that is answered, which luod has to give up."""
+    host.run(f"kill -STOP $(cat /run/{holdup.name}.pid)")
