@@ -89,11 +89,11 @@ int main(int argc, char *argv[])
 	setvbuf(from, NULL, _IONBF, 0);
 	say("SUBSCRIBE", "");
 	while (fgets(line, sizeof(line), from)) {
+		/* events with their quotes, for reasons name some, too */
 		if (strstr(line, "\"incoming\"") && strstr(line, "true")) {
 			note("incoming");
 			say("CLAIM", "");
 			say("READY", "");
-		/* with the quotes: reasons name events, too */
 		} else if (strstr(line, "\"START_PRESERVATION\"")) {
 			note("START_PRESERVATION");
 			decide("START_PRESERVATION");
