@@ -10,6 +10,7 @@ class Holdup:
         self.host = host
         self.name = name
         self._path = f"/run/holdup/{name}"
+        self._pid = f"$(cat /run/{name}.pid)"
         host.run(f"rm -f {self._path} {self._path}.*; holdup {name} </dev/null "
                  f">/share/logs/{name}.log 2>&1 & echo $! >/run/{name}.pid")
         self.wait("ok")
@@ -28,6 +29,10 @@ class Holdup:
     def fail(self, event):
         self.host.run(f"touch {self._path}.{event}.fail")
 
+    def signal(self, name):
+        self.host.run(f"kill -{name} {self._pid}")
+
     def leave(self):
-        pid = f"$(cat /run/{self.name}.pid)"
-        self.host.run(f"kill {pid}; kill -CONT {pid}; rm -f {self._path} {self._path}.*")
+        """Whether it runs, is stopped or is gone."""
+        self.host.run(f"kill {self._pid}; kill -CONT {self._pid}; "
+                      f"rm -f {self._path} {self._path}.*")

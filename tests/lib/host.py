@@ -203,6 +203,10 @@ class Host:
         self.wait(lambda: {"id": name, "state": "ready"} in self.status()["sessions"], 30,
                   f"{name} ready", 0.1)
 
+    @property
+    def luod_log(self):
+        return (self.share / "logs" / "luod.log").read_text(errors="replace")
+
     def next_luod(self, setting):
         """NAME=VALUE, once, for luod's next start (tests/host/run-luod.sh)."""
         (self.share / "luod.env").write_text(f"{setting}\n")

@@ -75,10 +75,13 @@ class VM:
 
     def monitor(self, command):
         """Gives a command to QEMU's human monitor; returns what that says."""
-        return self.host.run(f"monitor /run/vm/{self.name}.monitor '{command}'")
+        return self.host.run(self._to_monitor(command))
 
     def monitor_refuses(self, command):
-        return self.host.fails(f"monitor /run/vm/{self.name}.monitor '{command}'")
+        return self.host.fails(self._to_monitor(command))
+
+    def _to_monitor(self, command):
+        return f"monitor /run/vm/{self.name}.monitor '{command}'"
 
     @property
     def qemu_log(self):
@@ -101,7 +104,7 @@ class VM:
             self.host.wait(lambda: self.line.last and self.line.last.values["filled"], seconds,
                            f"guest {self.name} up, its memory filled")
         except Timeout:
-            looks = [f"monitor /run/vm/{self.name}.monitor '{command}'" for _ in range(2)
+            looks = [self._to_monitor(command) for _ in range(2)
                      for command in ("info registers -a", "info lapic", "info status")]
             said = self.host.run("; ".join([*looks, HOST_LOOKS]), status=None)
             (self.host.folder / f"{self.name}.hung").write_text(said)

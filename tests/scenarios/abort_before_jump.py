@@ -28,8 +28,8 @@ def run(test):
                 after = resources.check_as_before(host, before)
                 test.metrics[f"{way.__name__} at {event}"] = {"during": during, "after": after}
     with test.part("nobody is waited for in vain but who hangs"):
-        log = (host.share / "logs" / "luod.log").read_text(errors="replace")
-        equal(log.count("no answer to CANCEL"), 1, "clients that did not answer CANCEL")
+        equal(host.luod_log.count("no answer to CANCEL"), 1,
+              "clients that did not answer CANCEL")
     with test.part("the next update succeeds"):
         equal(host.agent.greetings, 1, "kernels so far")
         host.update("b")
@@ -65,14 +65,14 @@ def refuse(_host, holdup, event):
     holdup.fail(event)
 
 
-def vanish(host, holdup, _event):
-    host.run(f"kill -9 $(cat /run/{holdup.name}.pid)")
+def vanish(_host, holdup, _event):
+    holdup.signal("KILL")
 
 
 def expire(_host, _holdup, _event):
     """Nothing to do: its deadline of 5 s comes, then it answers CANCEL."""
 
 
-def hang(host, holdup, _event):
+def hang(_host, holdup, _event):
     """Not even that is answered, which luod has to give up."""
-    host.run(f"kill -STOP $(cat /run/{holdup.name}.pid)")
+    holdup.signal("STOP")

@@ -90,13 +90,9 @@ def died_once(host, before, step):
 
 def deaths(host):
     """What luod's keeper tells of its workers."""
-    return luod_log(host).count("worker died of signal 9")
+    return host.luod_log.count("worker died of signal 9")
 
 
 def killed_at(host):
     """What the workers themselves tell."""
-    return re.findall(r"killed at ([\w-]+)", luod_log(host))
-
-
-def luod_log(host):
-    return (host.share / "logs" / "luod.log").read_text(errors="replace")
+    return re.findall(r"killed at ([\w-]+)", host.luod_log)
