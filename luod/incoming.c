@@ -15,11 +15,14 @@
  * last_error, and does it again when it is restarted.
  *
  * After a crash of the worker the keeper's sessions come first: they count as
- * claimed, because one that was must not be lost, and may be claimed again.
+ * claimed, because one that was must not be lost, and may be claimed again. A
+ * mark at the keeper tells that none is left: luod's own session, which lists
+ * them, is finished then, and only the kernel is yet to be told.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -69,6 +72,26 @@ void incoming_none(struct luod *d)
 			 json_object_array_get_idx(ids, i)),
 			 "the host went down during the update");
 	json_object_put(ids);
+	keeper_drop(d->keeper, ALL_ARRIVED);
+}
+
+/* Whether a worker that died had no session left. */
+bool incoming_arrived(const struct luod *d)
+{
+	for (int i = 0; i < d->nkept; i++)
+		if (!strcmp(d->kept[i].name, ALL_ARRIVED))
+			return true;
+	return false;
+}
+
+static void mark_arrived(struct luod *d)
+{
+	int fd = memfd_create(ALL_ARRIVED, MFD_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	keeper_put(d->keeper, ALL_ARRIVED, fd);
+	close(fd);
 }
 
 static void vm_incoming(struct luod *d, const char *id, int session,
@@ -90,9 +113,12 @@ static void vm_incoming(struct luod *d, const char *id, int session,
 
 static void adopt_kept(struct luod *d)
 {
+	d->all_arrived = incoming_arrived(d);
 	for (int i = 0; i < d->nkept; i++) {
 		if (!strcmp(d->kept[i].name, OWN_SESSION))
 			d->own = d->kept[i].fd;
+		else if (!strcmp(d->kept[i].name, ALL_ARRIVED))
+			close(d->kept[i].fd);
 		else
 			vm_incoming(d, d->kept[i].name, d->kept[i].fd,
 				    VM_CLAIMED);
@@ -151,6 +177,19 @@ static void retrieve_all(struct luod *d, int dev)
 	json_object_put(list);
 }
 
+static void find_sessions(struct luod *d, int dev, bool update)
+{
+	if (d->own < 0) {
+		d->own = luo_retrieve(dev, OWN_SESSION);
+		if (d->own >= 0)
+			keeper_put(d->keeper, OWN_SESSION, d->own);
+	}
+	if (d->own >= 0)
+		retrieve_all(d, dev);
+	else
+		d->unlisted = update;
+}
+
 static void collect(struct luod *d)
 {
 	bool update = host_state() == HOST_UPDATED;
@@ -165,15 +204,8 @@ static void collect(struct luod *d)
 			give_up(d, -dev, "/dev/liveupdate");
 		return;
 	}
-	if (d->own < 0) {
-		d->own = luo_retrieve(dev, OWN_SESSION);
-		if (d->own >= 0)
-			keeper_put(d->keeper, OWN_SESSION, d->own);
-	}
-	if (d->own >= 0)
-		retrieve_all(d, dev);
-	else
-		d->unlisted = update;
+	if (!d->all_arrived)
+		find_sessions(d, dev, update);
 	close(dev);
 	d->nkept = 0;
 	step("retrieved");
@@ -267,6 +299,7 @@ static void claiming_tick(struct luod *d)
 	if (left || (d->unlisted && !timed_out(d)))
 		return;
 
+	mark_arrived(d);
 	if (d->own >= 0) {
 		luo_finish(d->own);
 		close(d->own);
@@ -290,6 +323,7 @@ static void finishing_tick(struct luod *d)
 		}
 		give_up(d, -d->job_err, "finish");
 	}
+	keeper_drop(d->keeper, ALL_ARRIVED);
 	timeline_stamp("luod", "finish");
 	phase_enter(d, PHASE_IDLE);
 	say("update finished, state %s", host_state_name());

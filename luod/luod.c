@@ -260,7 +260,7 @@ static void begin(struct luod *d)
 	d->nkept = n < 0 ? 0 : n;
 	if (state == HOST_UPDATED || state == HOST_NONE) {
 		incoming_start(d);
-	} else if (state == HOST_PREPARED || d->nkept) {
+	} else if (state == HOST_PREPARED || (d->nkept && !incoming_arrived(d))) {
 		fail(&f, EINTR, "luod died in the middle of the update");
 		update_cancel(d, &f);
 	} else {

@@ -15,6 +15,8 @@
 /* The name of luod's own session and the token of its list. */
 #define OWN_SESSION	"luod"
 #define OWN_TOKEN	0
+/* What the keeper holds once all sessions are finished; no id has a space. */
+#define ALL_ARRIVED	"all arrived"
 
 enum phase {
 	PHASE_IDLE,
@@ -83,6 +85,7 @@ struct luod {
 	bool collected;		/* incoming: sessions are retrieved */
 	bool unlisted;		/* incoming: names unknown, look up at CLAIM */
 	bool all_claimed;
+	bool all_arrived;	/* only finish=1 is left */
 	struct json_object *lost;
 	struct kept *kept;	/* what the last worker left */
 	int nkept;
@@ -125,6 +128,7 @@ void update_tick(struct luod *d);
 /* incoming.c */
 void incoming_start(struct luod *d);
 void incoming_none(struct luod *d);
+bool incoming_arrived(const struct luod *d);
 struct vm *incoming_lookup(struct luod *d, const char *id);
 void incoming_claimed(struct luod *d, struct vm *vm);
 void incoming_runs(struct luod *d, struct vm *vm);

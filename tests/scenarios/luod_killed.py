@@ -10,6 +10,7 @@ from lib.outcome import check, equal
 OUTGOING = ("loaded", "begin", "preserve-sent", "ready", "prepared",
             "freeze-sent", "frozen", "before-reboot")
 INCOMING = ("incoming-start", "retrieved", "claimed", "before-finish")
+CLAIM_TIMEOUT = 60
 
 
 def run(test):
@@ -37,6 +38,8 @@ def run(test):
         host.next_luod(f"LUOD_KILL_AT={','.join(INCOMING)}")
         host.jump(update, other)
         now, other = other, now
+        host.wait(lambda: deaths(host) == before + len(INCOMING), 60, "luods' deaths", 0.2)
+        waits_for_nobody(host)
         settle(host, vm)
         equal(killed_at(host)[before:], list(INCOMING), "steps that luod died at")
         outcomes.update(dict.fromkeys(INCOMING, "completed"))
@@ -63,6 +66,14 @@ def outgoing(host, step, to):
         return False
     host.kexecs += 1
     return True
+
+
+def waits_for_nobody(host):
+    """A luod whose predecessor had no session left."""
+    start = time.monotonic()
+    host.wait(host.luod_idle, CLAIM_TIMEOUT, "luod idle", 0.2)
+    seconds = time.monotonic() - start
+    check(seconds < CLAIM_TIMEOUT / 2, f"luod to wait for no claim, not {seconds:.0f} s")
 
 
 def settle(host, vm):
