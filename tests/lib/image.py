@@ -3,6 +3,7 @@
 
 An image is made again when its recipe or one of its inputs changed."""
 
+import functools
 import hashlib
 import re
 import shutil
@@ -75,6 +76,7 @@ def host():
     return _write(archive, target, inputs)
 
 
+@functools.cache
 def disk():
     """What the host has in /images beside kernels and archives: QEMU, luod, libvirt
     and what they need, by their paths."""

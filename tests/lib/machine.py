@@ -99,7 +99,8 @@ class Machine:
             "-device", "pcie-root-port,id=rp1,slot=1",
             "-netdev", f"{cable},id=nic",
             "-device", "igb,bus=rp1,netdev=nic,romfile=",
-            "-device", "virtio-serial-pci",
+            # each port has queues, each queue a descriptor that is polled
+            "-device", "virtio-serial-pci,max_ports=2",
             "-chardev", f"socket,id=agent,fd={agent_end.fileno()}",
             "-device", "virtserialport,chardev=agent,name=agent",
         ]
