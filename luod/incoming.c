@@ -113,7 +113,6 @@ static void vm_incoming(struct luod *d, const char *id, int session,
 
 static void adopt_kept(struct luod *d)
 {
-	d->all_arrived = incoming_arrived(d);
 	for (int i = 0; i < d->nkept; i++) {
 		if (!strcmp(d->kept[i].name, OWN_SESSION))
 			d->own = d->kept[i].fd;
@@ -204,7 +203,7 @@ static void collect(struct luod *d)
 			give_up(d, -dev, "/dev/liveupdate");
 		return;
 	}
-	if (!d->all_arrived)
+	if (!incoming_arrived(d))
 		find_sessions(d, dev, update);
 	close(dev);
 	d->nkept = 0;

@@ -85,7 +85,6 @@ struct luod {
 	bool collected;		/* incoming: sessions are retrieved */
 	bool unlisted;		/* incoming: names unknown, look up at CLAIM */
 	bool all_claimed;
-	bool all_arrived;	/* only finish=1 is left */
 	struct json_object *lost;
 	struct kept *kept;	/* what the last worker left */
 	int nkept;
